@@ -1,0 +1,166 @@
+package batch
+
+import (
+	"time"
+
+	"reforest/migrate"
+)
+
+type (
+	// An ID names a batch in the store.
+	ID string
+	// A MoveID names a move in the store.
+	MoveID string
+	// A RunID reads 2006-01-02T15-04-05.000Z: it sorts by time and may stand in a file name.
+	RunID string
+)
+
+// A State says how a move stands, in the words of reports.
+type State string
+
+// The states of a move.
+const (
+	Planned        State = "Planned"
+	Waiting        State = "Waiting"
+	Moving         State = "Moving"
+	Ready          State = "Ready"
+	Switching      State = "Switching"
+	Moved          State = "Moved"
+	MovedWithSkips State = "Moved with skips"
+	Failed         State = "Failed"
+)
+
+// Ended reports whether nothing more happens to a move in this state by itself.
+func (s State) Ended() bool { return s == Moved || s == MovedWithSkips || s == Failed }
+
+// A Phase is one step of a move.
+type Phase string
+
+// The phases, in their order.
+const (
+	PhaseMatch  Phase = "match"
+	PhaseStage  Phase = "stage"
+	PhaseSettle Phase = "settle"
+	PhaseOpen   Phase = "open"
+	PhaseCopy   Phase = "copy"
+	PhaseSwitch Phase = "switch"
+	PhaseClean  Phase = "clean"
+	PhaseVerify Phase = "verify"
+	PhaseDone   Phase = "done"
+)
+
+// Phases lists the phases in their order, without PhaseDone.
+func Phases() []Phase {
+	return []Phase{PhaseMatch, PhaseStage, PhaseSettle, PhaseOpen, PhaseCopy, PhaseSwitch, PhaseClean, PhaseVerify}
+}
+
+// Next returns the phase after p.
+func (p Phase) Next() Phase {
+	all := append(Phases(), PhaseDone)
+	for i, q := range all[:len(all)-1] {
+		if p == q {
+			return all[i+1]
+		}
+	}
+	return PhaseDone
+}
+
+// A Batch is a named list of mailboxes that move together.
+type Batch struct {
+	ID     ID
+	Name   string // the batch file's name without directory and extension
+	Digest string // SHA-256 of the parsed rows; a changed file is another list
+	At     time.Time
+}
+
+// A Move is the journey of one mailbox. It is the move's row in the store.
+type Move struct {
+	ID             MoveID
+	Batch          ID
+	Seq            int    // place in the batch file, from 0
+	Identity       string // as the batch file has it
+	TargetDatabase string // name; "" is the configured one
+	BadItemLimit   int64  // skips allowed; -1 is any number
+
+	// Who it is; empty until matched.
+	DisplayName string
+	Mail        migrate.SMTPAddress
+	SourceDN    string
+	SourceGUID  migrate.GUID
+	TargetDN    string
+	TargetGUID  migrate.GUID // the twin's objectGUID; zero until staged
+
+	State   State
+	Phase   Phase     // the phase that is under way or comes next
+	Step    string    // where in the phase: "tail", "disconnect"; for people
+	Reason  string    // why it waits or failed
+	Hint    string    // what the operator can do about it, if known
+	Attempt int       // failed attempts of the present phase; 0 is none
+	Of      int       // attempts allowed
+	NextAt  time.Time // when a waiting move is tried again; zero is at once
+
+	TotalItems int64 // what the source holds, as far as it was counted
+	TotalBytes int64
+	Items      int64 // brought over
+	Bytes      int64
+	Skips      int64
+	Passes     int       // content passes made
+	Quiet      int       // tail passes in a row that brought nothing
+	QuietAt    time.Time // when the last of them ended
+
+	StartedAt time.Time // first touched; zero if never
+	EndedAt   time.Time // reached its end; zero if not
+	Epoch     int64     // raised by every claim
+}
+
+// A Run is one execution over a batch.
+type Run struct {
+	ID      RunID
+	Batch   ID
+	BeganAt time.Time
+	EndedAt time.Time // zero while it runs, or if it was killed
+	Outcome Outcome
+}
+
+// An Outcome is how a run ended.
+type Outcome string
+
+// The outcomes of a run.
+const (
+	Unfinished  Outcome = ""               // still running, or killed
+	Complete    Outcome = "complete"       // every move ended
+	NeedsPerson Outcome = "needs a person" // some moves failed, or have skips
+	Interrupted Outcome = "interrupted"    // stopped by the operator; can be resumed
+	Broken      Outcome = "broken"         // an error ended the run
+)
+
+// An EventKind is what an Event tells.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventPhase   EventKind = "phase"   // a phase is done
+	EventWait    EventKind = "wait"    // the move waits: reason, attempt, next at
+	EventPass    EventKind = "pass"    // a content pass ended: items, bytes
+	EventStep    EventKind = "step"    // a step of the switch is done
+	EventFailed  EventKind = "failed"  // the move failed
+	EventEnded   EventKind = "ended"   // the move reached its end
+	EventFinding EventKind = "finding" // something was noticed
+)
+
+// An Event is one fact about a move in a run. Events are appended, never edited.
+type Event struct {
+	Run     RunID
+	Move    MoveID
+	At      time.Time
+	Kind    EventKind
+	Phase   Phase
+	State   State
+	Text    string // reason, step or pass, in one sentence
+	Attempt int
+	Of      int
+	NextAt  time.Time
+	Items   int64
+	Bytes   int64
+	Finding *migrate.Finding // set for EventFinding
+}

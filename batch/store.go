@@ -1,0 +1,63 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// ErrLostClaim is returned by Commit, and by the journals of a claim, when the
+// move has been claimed again since.
+var ErrLostClaim = errors.New("the move has been claimed by another worker")
+
+// A Want says which moves may be claimed.
+type Want struct {
+	Run   RunID
+	Batch ID
+	Now   time.Time // a waiting move is due when its NextAt is not after this
+	Not   []MoveID  // already in hand
+}
+
+// A Claim is one worker's hold on a move. Move.Epoch is the claim's epoch.
+type Claim struct {
+	Run  RunID
+	Move Move
+}
+
+// A Query selects moves. Zero fields select all.
+type Query struct {
+	Batch ID
+	Who   string // a move whose identity, mail, display name or DN is this, without regard to case
+	Open  bool   // only those that have not ended
+}
+
+// A Store keeps batches and moves. It is the only truth about them.
+type Store interface {
+	// Plan stores the batch and its moves, or, if the same batch is there already,
+	// leaves it as it is. A batch of the same name with another digest is ErrBatchChanged.
+	Plan(ctx context.Context, batch Batch, moves []Move) error
+	// Claim hands out the first move, by Seq, that has not ended, is due and is not in
+	// want.Not, and raises its epoch. False: there is none now.
+	Claim(ctx context.Context, want Want) (Claim, bool, error)
+	// Commit stores the move's row and appends the events in one transaction, unless
+	// the claim's epoch is no longer the move's.
+	Commit(ctx context.Context, claim Claim, move Move, events ...Event) error
+	// Journals returns the journals of the claimed move.
+	Journals(claim Claim) (migrate.Journal, directory.Journal)
+	// Moves yields moves in the order of Seq.
+	Moves(ctx context.Context, query Query) iter.Seq2[Move, error]
+}
+
+// ErrBatchChanged is returned by Store.Plan when a batch of that name is there with
+// other rows.
+var ErrBatchChanged = errors.New("the batch is locked with other rows")
+
+// Runs keeps the record of runs.
+type Runs interface {
+	Begin(ctx context.Context, run Run) error
+	End(ctx context.Context, id RunID, at time.Time, outcome Outcome) error
+}

@@ -1,0 +1,122 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"reforest/migrate"
+)
+
+// A Side is one of the two forests.
+type Side string
+
+// The two forests of a migration.
+const (
+	Source Side = "source"
+	Target Side = "target"
+)
+
+// An Op is the kind of a Change.
+type Op string
+
+// The operations, one LDAP request each.
+const (
+	Add    Op = "add"
+	Modify Op = "modify"
+)
+
+// A ModOp is what a Mod does to its attribute (RFC 4511 4.6).
+type ModOp string
+
+// The modifications of one attribute.
+const (
+	AddValues     ModOp = "add"
+	DeleteValues  ModOp = "delete" // no values: the whole attribute
+	ReplaceValues ModOp = "replace"
+)
+
+// A Mod is one attribute of a Change. In an Add every Mod is AddValues.
+type Mod struct {
+	Op     ModOp    `json:"op"`
+	Attr   string   `json:"attr"`
+	Values [][]byte `json:"values,omitempty"`
+}
+
+// A Change is one LDAP operation, with what stood there before it.
+type Change struct {
+	ID     int64  `json:"id,omitempty"` // given by the journal
+	Forest Side   `json:"forest"`
+	Op     Op     `json:"op"`
+	DN     DN     `json:"dn"`
+	Mods   []Mod  `json:"mods"`
+	Before []Mod  `json:"before,omitempty"` // the attributes' values before, as ReplaceValues; none for an attribute that was absent
+	Why    string `json:"why"`              // the step that wants it, in the operator's words
+}
+
+// A Plan is what one step wants to change and what it noticed.
+type Plan struct {
+	Changes  []Change
+	Findings []migrate.Finding
+}
+
+// Forbidden returns the findings that stop the move.
+func (p Plan) Forbidden() []migrate.Finding {
+	var stop []migrate.Finding
+	for _, f := range p.Findings {
+		if f.Severity == migrate.Forbid {
+			stop = append(stop, f)
+		}
+	}
+	return stop
+}
+
+// A Scope is how deep a Query looks (RFC 4511 4.5.1.2).
+type Scope int
+
+// The scopes.
+const (
+	Subtree Scope = iota
+	Base
+	OneLevel
+)
+
+// A Query is one search.
+type Query struct {
+	Base   DN // "" is the forest's default naming context
+	Scope  Scope
+	Filter Filter
+	Attrs  []string // none: all that are stored; nTSecurityDescriptor comes only if named
+}
+
+// A Reader reads one forest.
+type Reader interface {
+	// Get returns the entry with the given attributes, or all that are stored. DN ""
+	// is the rootDSE. It returns ErrNotFound if there is no such entry.
+	// nTSecurityDescriptor, if named, holds owner, group and DACL.
+	Get(ctx context.Context, dn DN, attrs ...string) (*Entry, error)
+	// Find yields what matches, however much it is.
+	Find(ctx context.Context, query Query) iter.Seq2[*Entry, error]
+}
+
+// A Writer writes one forest.
+type Writer interface {
+	// Write carries out the change as one LDAP operation. A Mod of
+	// nTSecurityDescriptor writes the DACL alone.
+	Write(ctx context.Context, change Change) error
+}
+
+// A Journal is bound to one move and one claim on it. It is durable when a method
+// returns.
+type Journal interface {
+	Intend(ctx context.Context, change Change) (int64, error)
+	Commit(ctx context.Context, id int64) error
+	// Open yields the changes that were intended and not committed, oldest first.
+	Open(ctx context.Context) iter.Seq2[Change, error]
+}
+
+// Sentinels that callers branch on. Adapters wrap them.
+var (
+	ErrNotFound = errors.New("no such entry")
+	ErrExists   = errors.New("entry, or a unique name of it, exists already")
+)

@@ -1,0 +1,41 @@
+// Package migrate moves the content of one mailbox and holds the words that the
+// rest of reforest shares.
+//
+// # Words
+//
+// One word per thing, in code, tables, help and reports alike.
+//
+//	forest     an Active Directory forest and its mail system: source or target
+//	source     where the mailbox comes from; with target it is the direction, and fixed
+//	target     where the mailbox goes
+//	primary    the forest where the mailbox is authoritative now; flips at the switch
+//	move       the journey of one mailbox from source to target; outlives runs
+//	pass       one round of content copying
+//	delta      one thing a pass finds at the source
+//	cursor     how far a pass has read one source folder; opaque
+//	chunk      the items written to the target in one go, at most 500
+//	intent     the durable note, before a chunk is written, of what will be written
+//	mark       where the target folder stood when the intent was noted
+//	ledger     what has been written, one row per chunk
+//	skip       one item that could not be moved, and why
+//	finding    one thing that preflight or verification noticed
+//	twin       the target identity that stands for a source one
+//	legacy     a SID of the source forest's domains, or one that is listed as such
+//
+// # The life of a chunk
+//
+//	source ── Deltas ──► page ── Written? ──► Read ──► spool + hash ─┐
+//	                                                                 ▼
+//	             Journal.Intend (mark, what, hashes: durable) ◄─── chunk
+//	                          │
+//	                          ▼                    process dies here?
+//	                    Target.Write  ───────────► on start: Target.Landed
+//	                          │                    says which items are there;
+//	                          ▼                    those are committed,
+//	                    Journal.Commit             the rest is sent again
+//
+// Invariants: nothing is written to a target that is not covered by a durable
+// intent; an intent is closed exactly once; a cursor is stored only when every
+// delta before it is committed. So nothing is lost and nothing is doubled,
+// whenever the process dies.
+package migrate
