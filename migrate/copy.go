@@ -1,0 +1,317 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultChunkItems = 500
+	DefaultChunkBytes = 4 << 20
+	DefaultSpoolBytes = 1 << 20
+	DefaultGrace      = 5 * time.Second
+)
+
+// Options bound one pass. The zero value is a pass with the defaults that allows
+// no skip.
+type Options struct {
+	ChunkItems int    // most items written under one intent; 0 is DefaultChunkItems
+	ChunkBytes int64  // a chunk is closed when it holds this many bytes; 0 is DefaultChunkBytes
+	SpoolBytes int64  // an item larger than this waits in a file, not in memory; 0 is DefaultSpoolBytes
+	TempDir    string // where such files lie; "" is the system's
+	Limit      int64  // skips allowed in all passes of this move together; -1 is any number
+
+	// Grace is how old an open intent must be before the target is asked what
+	// landed: a server may still be storing what a killed process sent it. 0 is
+	// DefaultGrace, negative is none.
+	Grace time.Duration
+
+	Stop     func() bool   // asked between chunks; true ends the pass after the present one
+	Progress func(Summary) // told after each chunk and folder, on the pass's goroutine
+}
+
+// A Summary is what a pass has done.
+type Summary struct {
+	Brought      int64 // items written in this pass
+	BroughtBytes int64
+	Skipped      int64 // items given up in this pass
+	Gone         int64 // items that vanished from the source between finding and reading them
+
+	Items int64 // items written in all passes
+	Bytes int64
+	Skips int64 // items given up in all passes
+
+	TotalItems int64 // items at the source when the pass began, as the source says
+	TotalBytes int64
+
+	Stopped bool // Options.Stop ended the pass early
+}
+
+// Quiet reports whether a whole pass found nothing to bring.
+func (s Summary) Quiet() bool { return !s.Stopped && s.Brought == 0 && s.Skipped == 0 }
+
+// Copy makes one pass: everything the source holds that the journal does not list
+// as written is written to the target. It may be killed at any instant and called
+// again; see the package comment. The error is an *Error where an adapter made it.
+func Copy(ctx context.Context, source Source, target Target, journal Journal, options Options) (Summary, error) {
+	format, err := commonFormat(source, target)
+	if err != nil {
+		return Summary{}, err
+	}
+	p := &pass{source: source, target: target, journal: journal, format: format, Options: options.withDefaults()}
+	folders, err := p.begin(ctx)
+	if err != nil {
+		return p.sum, err
+	}
+	for _, f := range folders {
+		err := p.folder(ctx, f.Folder, f.state)
+		if errors.Is(err, errStopped) {
+			p.sum.Stopped = true
+			return p.sum, nil
+		}
+		if err != nil {
+			return p.sum, fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
+		}
+	}
+	return p.sum, nil
+}
+
+// errStopped leaves a pass that Options.Stop has ended.
+var errStopped = errors.New("stopped")
+
+// A pass is the state of one Copy.
+type pass struct {
+	Options
+	source  Source
+	target  Target
+	journal Journal
+	format  Format
+	sum     Summary
+}
+
+// A knownFolder is a source folder with what the journal knows of it.
+type knownFolder struct {
+	Folder
+	state FolderState
+}
+
+func (o Options) withDefaults() Options {
+	if o.ChunkItems == 0 {
+		o.ChunkItems = DefaultChunkItems
+	}
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = DefaultChunkBytes
+	}
+	if o.SpoolBytes == 0 {
+		o.SpoolBytes = DefaultSpoolBytes
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.Stop == nil {
+		o.Stop = func() bool { return false }
+	}
+	if o.Progress == nil {
+		o.Progress = func(Summary) {}
+	}
+	return o
+}
+
+// commonFormat picks the richest format both sides speak: the first of the source's.
+func commonFormat(source Source, target Target) (Format, error) {
+	for _, f := range source.Formats() {
+		if slices.Contains(target.Formats(), f) {
+			return f, nil
+		}
+	}
+	return "", &Error{
+		Op: "migrate.Copy", Reach: WholeRun, Retry: Never,
+		Err: fmt.Errorf("source speaks %v, target %v: no format in common", source.Formats(), target.Formats()),
+	}
+}
+
+// begin lists the folders with their states and adds up what is there and done.
+func (p *pass) begin(ctx context.Context) ([]knownFolder, error) {
+	list, err := p.source.Folders(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list folders: %w", err)
+	}
+	known := make([]knownFolder, 0, len(list))
+	for _, f := range list {
+		state, err := p.journal.Folder(ctx, f.ID)
+		if err != nil {
+			return nil, fmt.Errorf("journal of folder %q: %w", f.ID, err)
+		}
+		p.sum.TotalItems += f.Items
+		p.sum.TotalBytes += f.Bytes
+		p.sum.Items += state.Items
+		p.sum.Bytes += state.Bytes
+		p.sum.Skips += state.Skips
+		known = append(known, knownFolder{f, state})
+	}
+	p.Progress(p.sum)
+	return known, p.withinLimit()
+}
+
+// folder brings one folder up to date.
+func (p *pass) folder(ctx context.Context, f Folder, state FolderState) error {
+	if p.Stop() {
+		return errStopped
+	}
+	state, err := p.place(ctx, f, state)
+	if err != nil {
+		return err
+	}
+	if err := p.resolve(ctx, state); err != nil {
+		return err
+	}
+	if f.Container {
+		return nil
+	}
+	var page []ItemID
+	for delta, err := range p.source.Deltas(ctx, f.ID, state.Cursor) {
+		if err != nil {
+			return fmt.Errorf("find what is new: %w", err)
+		}
+		if delta.Item != "" {
+			page = append(page, delta.Item)
+		}
+		if delta.Cursor == "" {
+			continue
+		}
+		if err := p.page(ctx, state, page); err != nil {
+			return err
+		}
+		page, state.Cursor = page[:0], delta.Cursor
+		if err := p.journal.PutFolder(ctx, state); err != nil {
+			return fmt.Errorf("store cursor: %w", err)
+		}
+	}
+	return p.page(ctx, state, page)
+}
+
+// place makes sure that the target folder is there and that the journal knows it.
+func (p *pass) place(ctx context.Context, f Folder, state FolderState) (FolderState, error) {
+	placed, err := p.target.PutFolder(ctx, f, state.Ref)
+	if err != nil {
+		return state, fmt.Errorf("place it at the target: %w", err)
+	}
+	same := state.Ref == placed.Ref && state.Mapped == placed.Mapped && slices.Equal(state.Path, f.Path)
+	if same && state.Folder == f.ID {
+		return state, nil
+	}
+	state.Folder, state.Path, state.Ref, state.Mapped = f.ID, f.Path, placed.Ref, placed.Mapped
+	if err := p.journal.PutFolder(ctx, state); err != nil {
+		return state, fmt.Errorf("store its place: %w", err)
+	}
+	return state, nil
+}
+
+// resolve closes the intents that an earlier process left open: what the target
+// holds of them is committed, the rest will be found and sent again.
+func (p *pass) resolve(ctx context.Context, state FolderState) error {
+	for _, intent := range state.Open {
+		if err := sleepUntil(ctx, intent.At.Add(p.Grace)); err != nil {
+			return err
+		}
+		done, err := p.target.Landed(ctx, intent)
+		if err != nil {
+			return fmt.Errorf("find out what landed: %w", err)
+		}
+		if err := p.commit(ctx, intent, done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// page brings over those items of a page that are not written yet.
+func (p *pass) page(ctx context.Context, state FolderState, items []ItemID) error {
+	if len(items) == 0 {
+		return nil
+	}
+	written, err := p.journal.Written(ctx, state.Folder, items)
+	if err != nil {
+		return fmt.Errorf("look into the ledger: %w", err)
+	}
+	missing := without(items, written)
+	if len(missing) == 0 {
+		return nil
+	}
+	c := &chunk{pass: p, state: state}
+	defer c.drop()
+	for item, err := range p.source.Read(ctx, state.Folder, missing, p.format) {
+		if err := c.add(ctx, item, err); err != nil {
+			return err
+		}
+	}
+	return c.flush(ctx)
+}
+
+func without(items []ItemID, written []Done) []ItemID {
+	if len(written) == 0 {
+		return items
+	}
+	have := make(map[ItemID]bool, len(written))
+	for _, d := range written {
+		have[d.Item] = true
+	}
+	var missing []ItemID
+	for _, id := range items {
+		if !have[id] {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}
+
+// commit closes the intent and counts what became of its items.
+func (p *pass) commit(ctx context.Context, intent Intent, done []Done) error {
+	if err := p.journal.Commit(ctx, intent.ID, done); err != nil {
+		return fmt.Errorf("commit chunk: %w", err)
+	}
+	size := make(map[ItemID]int64, len(intent.Items))
+	for _, planned := range intent.Items {
+		size[planned.Item] = planned.Size
+	}
+	for _, d := range done {
+		if d.Skip != nil {
+			p.sum.Skipped++
+			p.sum.Skips++
+			continue
+		}
+		p.sum.Brought++
+		p.sum.Items++
+		p.sum.BroughtBytes += size[d.Item]
+		p.sum.Bytes += size[d.Item]
+	}
+	p.Progress(p.sum)
+	return p.withinLimit()
+}
+
+func (p *pass) withinLimit() error {
+	if p.Limit < 0 || p.sum.Skips <= p.Limit {
+		return nil
+	}
+	return &Error{
+		Op: "migrate.Copy", Reach: OneMailbox, Retry: Never,
+		Hint: "look at the skipped items in the report, then raise BadItemLimit for this mailbox",
+		Err:  fmt.Errorf("%d items could not be moved, %d are allowed", p.sum.Skips, p.Limit),
+	}
+}
+
+func sleepUntil(ctx context.Context, t time.Time) error {
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

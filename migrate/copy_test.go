@@ -1,0 +1,188 @@
+package migrate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"reforest/migrate"
+	"reforest/migrate/memory"
+	"reforest/migrate/migratetest"
+)
+
+func mailboxWith(bodies ...string) *memory.Mailbox {
+	m := memory.NewMailbox()
+	for i, b := range bodies {
+		m.Add([]string{"INBOX"}, memory.Message{Body: []byte(b), Received: time.Unix(int64(i), 0)})
+	}
+	return m
+}
+
+func TestSkipsAreListedAndLimited(t *testing.T) {
+	t.Parallel()
+	source := mailboxWith("a", "b", "c", "d")
+	source.Add([]string{"INBOX"}, memory.Message{Body: []byte("torn"), Broken: "page checksum mismatch"})
+	target := &memory.Target{Mailbox: memory.NewMailbox(), Refuse: func(b []byte) string {
+		if string(b) == "c" {
+			return "Message contains invalid header"
+		}
+		return ""
+	}}
+	j := migratetest.NewJournal()
+	sum, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source}, target, j, migrate.Options{Limit: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Brought != 3 || sum.Skipped != 2 {
+		t.Errorf("brought %d, skipped %d, want 3 and 2", sum.Brought, sum.Skipped)
+	}
+	reasons := map[string]string{}
+	for _, s := range j.Skips() {
+		reasons[string(s.Item)] = s.Kind + ": " + s.Reason
+		if diff := cmp.Diff([]string{"INBOX"}, s.Folder); diff != "" {
+			t.Errorf("skip of item %s: folder %s", s.Item, diff)
+		}
+	}
+	want := map[string]string{"3": "refused: Message contains invalid header", "5": "unreadable: memory.Read: page checksum mismatch"}
+	if diff := cmp.Diff(want, reasons); diff != "" {
+		t.Error(diff)
+	}
+	again, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source}, target, j, migrate.Options{Limit: 2})
+	if err != nil || !again.Quiet() {
+		t.Errorf("second pass: %+v, %v; skipped items must not be tried again", again, err)
+	}
+	_, err = migrate.Copy(t.Context(), &memory.Source{Mailbox: source}, target, j, migrate.Options{Limit: 1})
+	if e := migrate.AsError(err); e == nil || e.Reach != migrate.OneMailbox || e.Retry != migrate.Never || e.Hint == "" {
+		t.Errorf("past the limit: %v, want an *Error that needs a person and says what to do", err)
+	}
+}
+
+// vanishing loses item 2 between Deltas and Read.
+type vanishing struct{ *memory.Source }
+
+func (s vanishing) Read(ctx context.Context, f migrate.FolderID, items []migrate.ItemID, form migrate.Format) iter.Seq2[*migrate.Item, error] {
+	return func(yield func(*migrate.Item, error) bool) {
+		for item, err := range s.Source.Read(ctx, f, items, form) {
+			if item.ID == "2" {
+				err = fmt.Errorf("fetch: %w", migrate.ErrGone)
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestGoneItemIsNoSkip(t *testing.T) {
+	t.Parallel()
+	source := vanishing{&memory.Source{Mailbox: mailboxWith("a", "b", "c")}}
+	target := memory.NewMailbox()
+	sum, err := migrate.Copy(t.Context(), source, &memory.Target{Mailbox: target}, migratetest.NewJournal(), migrate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Gone != 1 || sum.Skipped != 0 || sum.Brought != 2 {
+		t.Errorf("%+v, want 1 gone, 2 brought", sum)
+	}
+}
+
+// An intent that is younger than the grace is left alone until it is older: the
+// server may still be storing what a killed process sent.
+func TestOpenIntentWaitsForItsGrace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := migratetest.NewJournal()
+		if _, err := j.Intend(t.Context(), migrate.Intent{Folder: "INBOX", Ref: "INBOX", Mark: "1"}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: mailboxWith("a")}, &memory.Target{Mailbox: memory.NewMailbox()}, j, migrate.Options{Grace: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(began); waited != time.Minute {
+			t.Errorf("waited %v, want a minute", waited)
+		}
+	})
+}
+
+// brokenBody fails after some bytes with the given error.
+type brokenBody struct{ err error }
+
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
+
+type brokenSource struct {
+	*memory.Source
+	err error
+}
+
+func (s brokenSource) Read(ctx context.Context, f migrate.FolderID, items []migrate.ItemID, form migrate.Format) iter.Seq2[*migrate.Item, error] {
+	return func(yield func(*migrate.Item, error) bool) {
+		for item, err := range s.Source.Read(ctx, f, items, form) {
+			if item.ID == "2" {
+				item.Body = io.MultiReader(strings.NewReader("half"), brokenBody{s.err})
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestBodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	source := &memory.Source{Mailbox: mailboxWith("a", "b", "c")}
+	torn := &migrate.Error{Op: "test", Reach: migrate.OneItem, Err: errors.New("torn")}
+	lost := &migrate.Error{Op: "test", Reach: migrate.OneServer, Retry: migrate.Later, Err: errors.New("connection lost")}
+
+	target := memory.NewMailbox()
+	sum, err := migrate.Copy(t.Context(), brokenSource{source, torn}, &memory.Target{Mailbox: target}, migratetest.NewJournal(), migrate.Options{Limit: -1})
+	if err != nil || sum.Skipped != 1 || sum.Brought != 2 {
+		t.Errorf("torn item: %+v, %v; want it skipped", sum, err)
+	}
+	_, err = migrate.Copy(t.Context(), brokenSource{source, lost}, &memory.Target{Mailbox: memory.NewMailbox()}, migratetest.NewJournal(), migrate.Options{Limit: -1})
+	if !errors.Is(err, lost) {
+		t.Errorf("lost connection: %v, want %v", err, lost)
+	}
+}
+
+func TestSpoolFilesAreRemovedAndPrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var modes []string
+	target := &memory.Target{Mailbox: memory.NewMailbox(), Refuse: func([]byte) string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err.Error()
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				return err.Error()
+			}
+			modes = append(modes, info.Mode().String())
+		}
+		return ""
+	}}
+	source := &memory.Source{Mailbox: mailboxWith(strings.Repeat("x", 100))}
+	if _, err := migrate.Copy(t.Context(), source, target, migratetest.NewJournal(), migrate.Options{SpoolBytes: 10, TempDir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if len(modes) != 1 || runtime.GOOS != "windows" && modes[0] != "-rw-------" {
+		t.Errorf("spool files while writing: %v, want one with mode 0600", modes)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
