@@ -1,0 +1,127 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"reforest/directory"
+)
+
+// A Conn is one forest's directory. It is safe for use by many goroutines.
+type Conn struct {
+	pool   *pool
+	naming directory.DN // the default naming context
+}
+
+var errNotActiveDirectory = errors.New("the server names no default naming context: it is no Active Directory domain controller")
+
+var (
+	_ directory.Reader = (*Conn)(nil)
+	_ directory.Writer = (*Conn)(nil)
+)
+
+// Dial connects and binds, and learns the default naming context. Every error is
+// an *migrate.Error, or the cause of ctx where that has ended.
+func Dial(ctx context.Context, config Config) (*Conn, error) {
+	checked, err := config.check()
+	if err != nil {
+		return nil, refusal("ldap.Dial", err)
+	}
+	c := &Conn{pool: &pool{endpoint: checked}}
+	root, err := c.Get(ctx, "", "defaultNamingContext")
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	c.naming = directory.DN(root.First("defaultNamingContext"))
+	if c.naming == "" {
+		_ = c.Close()
+		return nil, refusal("ldap.Dial", errNotActiveDirectory)
+	}
+	return c, nil
+}
+
+// DefaultNamingContext returns the DN of the domain, where a Query without a base
+// looks.
+func (c *Conn) DefaultNamingContext() directory.DN { return c.naming }
+
+// Close closes the idle connections; operations under way close theirs when they
+// end. It returns nil.
+func (c *Conn) Close() error {
+	c.pool.close()
+	return nil
+}
+
+// Get returns the entry with the given attributes, or all that are stored; DN ""
+// is the rootDSE. It returns directory.ErrNotFound if there is no such entry, or
+// none that may be seen.
+func (c *Conn) Get(ctx context.Context, dn directory.DN, attrs ...string) (*directory.Entry, error) {
+	query := directory.Query{Base: dn, Scope: directory.Base, Filter: directory.Any, Attrs: attrs}
+	var found *directory.Entry
+	read := func(w *wire) error {
+		raw, err := w.one(ctx, newRequest(query))
+		if err == nil {
+			found, err = w.entry(ctx, raw)
+		}
+		return err
+	}
+	err := c.reading(ctx, read, func() bool { return true })
+	return found, err
+}
+
+// Find yields what matches, however much it is, a page at a time. The sequence
+// ends with the first error.
+func (c *Conn) Find(ctx context.Context, query directory.Query) iter.Seq2[*directory.Entry, error] {
+	if query.Base == "" {
+		query.Base = c.naming
+	}
+	return func(yield func(*directory.Entry, error) bool) {
+		f := &finding{query: query, size: c.pool.endpoint.PageSize, yield: yield}
+		read := func(w *wire) error { return f.run(ctx, w) }
+		// Once an entry has been handed out, asking again would yield it twice.
+		err := c.reading(ctx, read, func() bool { return !f.given })
+		if err != nil && !f.stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+// Write carries out the change as one LDAP operation. Where the connection is
+// lost meanwhile the outcome is unknown and the error says Retry Now.
+func (c *Conn) Write(ctx context.Context, change directory.Change) error {
+	operation, err := newWrite(change)
+	if err != nil {
+		return refusal("ldap.Write", err)
+	}
+	w, err := c.pool.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.pool.give(w)
+	err = w.run(ctx, func() error { return operation.send(w.conn) })
+	err = failure(ctx, operation.name, err)
+	if lost(err) {
+		w.close()
+	}
+	return c.explain(err, change)
+}
+
+// reading runs a read on a connection of its own, and once more on another where
+// an idle connection turns out to have been closed by the server.
+func (c *Conn) reading(ctx context.Context, read func(*wire) error, repeatable func() bool) error {
+	for {
+		w, err := c.pool.take(ctx)
+		if err != nil {
+			return err
+		}
+		err = read(w)
+		if lost(err) {
+			w.close()
+		}
+		c.pool.give(w)
+		if !w.used || !lost(err) || !repeatable() {
+			return err
+		}
+	}
+}
