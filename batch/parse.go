@@ -26,7 +26,7 @@ const Unlimited int64 = -1
 //   - If one of its fields is a column name (Identity, EmailAddress, TargetDatabase,
 //     BadItemLimit) or names a password, the file is CSV and this is its header.
 //     The separator is the one of TAB, semicolon and comma, in this order, that
-//     yields the most column names. Names are compared without regard to case.
+//     yields the most column names; a line sep=; before it is Excel's. Names are compared without regard to case.
 //   - Otherwise the file is a list: one identity per line.
 //
 // A list line that holds a comma, a semicolon or a TAB must be a DN (it begins with
@@ -101,8 +101,12 @@ func (p *parser) parse(raw []byte) {
 	p.list(lines)
 }
 
-// counting returns the lines that are neither blank nor comments.
+// counting returns the lines that are neither blank nor comments. The line sep=;
+// that Excel writes for itself before a header does not count either.
 func counting(lines []line) []line {
+	if first := lines[0].text; len(first) == len("sep=;") && strings.EqualFold(first[:4], "sep=") {
+		lines = lines[1:]
+	}
 	var out []line
 	for _, l := range lines {
 		if !l.blank() {

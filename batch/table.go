@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -24,7 +25,7 @@ func columnNames() []string {
 
 // secretWords are parts of column names that announce a password, in lower case.
 func secretWords() []string {
-	return []string{"passw", "pwd", "kennwort", "mot de passe", "motdepasse", "contrase", "secret"}
+	return []string{"passw", "pwd", "kennwort", "mot de passe", "motdepasse", "contrase"}
 }
 
 // A field is one field of a line.
@@ -44,6 +45,9 @@ type header struct {
 // sniffHeader returns the header that l is, or nil if no field of l is a column
 // name or names a password.
 func sniffHeader(l line) *header {
+	if isDN(strings.TrimSpace(l.text)) {
+		return nil
+	}
 	var best *header
 	most := 0
 	for _, separator := range separators {
@@ -62,7 +66,8 @@ func sniffHeader(l line) *header {
 func (h *header) names() int {
 	n := 0
 	for _, f := range h.fields {
-		if knownColumn(f.text) != "" || namesSecret(f.text) {
+		// Alone on its line a name like pwdavis is someone's, not a column's.
+		if knownColumn(f.text) != "" || namesSecret(f.text) && (len(h.fields) > 1 || isSecretName(f.text)) {
 			n++
 		}
 	}
@@ -92,6 +97,11 @@ func namesSecret(text string) bool {
 		}
 	}
 	return false
+}
+
+// isSecretName reports whether text is the very name of a password column.
+func isSecretName(text string) bool {
+	return slices.Contains([]string{"password", "passwort", "kennwort", "pwd"}, strings.ToLower(text))
 }
 
 // table reads a CSV whose header is lines[0].
