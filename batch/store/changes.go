@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"reforest/batch"
+	"reforest/directory"
+)
+
+// A changes is the journal of one claim's directory changes.
+type changes struct {
+	store *Store
+	claim batch.Claim
+}
+
+// Intend is directory.Journal's.
+func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64, err error) {
+	mods, err := encodeMods(change.Mods)
+	if err != nil {
+		return 0, fmt.Errorf("note change: %w", err)
+	}
+	before, err := encodeMods(change.Before)
+	if err != nil {
+		return 0, fmt.Errorf("note change: %w", err)
+	}
+	err = c.store.change(ctx, "note change in", func(ctx context.Context, t *tx) error {
+		if err := fence(ctx, t, c.claim); err != nil {
+			return err
+		}
+		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, epoch, intended_at, committed_at, forest, op,
+			dn, why, mods, before) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?) RETURNING id`, []any{
+			string(c.claim.Move.ID), string(c.claim.Run), c.claim.Move.Epoch, micros(time.Now()),
+			string(change.Forest), string(change.Op), string(change.DN), change.Why, mods, before,
+		}, &id)
+		if err != nil {
+			return err
+		}
+		return t.count(ctx)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
+}
+
+// Commit is directory.Journal's. A second commit is ErrCommitted.
+func (c *changes) Commit(ctx context.Context, id int64) error {
+	return c.store.change(ctx, "commit change to", func(ctx context.Context, t *tx) error {
+		if err := fence(ctx, t, c.claim); err != nil {
+			return err
+		}
+		move := string(c.claim.Move.ID)
+		changed, err := t.affected(ctx, `UPDATE changes SET committed_at = ?
+			WHERE id = ? AND move_id = ? AND committed_at = 0`, micros(time.Now()), id, move)
+		if err != nil {
+			return err
+		}
+		if changed == 1 {
+			return t.count(ctx)
+		}
+		var committed int64
+		err = t.row(ctx, `SELECT committed_at FROM changes WHERE id = ? AND move_id = ?`, []any{id, move}, &committed)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("change %d: %w", id, ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("change %d: %w", id, ErrCommitted)
+	})
+}
+
+// Open is directory.Journal's. The changes are read before the first is yielded, so
+// that they may be committed on the way.
+func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
+	return func(yield func(directory.Change, error) bool) {
+		var open []batch.ChangeRecord
+		err := c.store.view(ctx, "read changes from", func(v view) (err error) {
+			if err = fenceView(ctx, v, c.claim); err != nil {
+				return err
+			}
+			open, err = selectChanges(ctx, v, `move_id = ? AND committed_at = 0`, string(c.claim.Move.ID))
+			return err
+		})
+		if err != nil {
+			yield(directory.Change{}, err)
+			return
+		}
+		for _, record := range open {
+			if !yield(record.Change, nil) {
+				return
+			}
+		}
+	}
+}
+
+// selectChanges returns changes, oldest first.
+func selectChanges(ctx context.Context, v view, where string, args ...any) ([]batch.ChangeRecord, error) {
+	rows, err := v.query(ctx, `SELECT id, run_id, intended_at, committed_at, forest, op, dn, why, mods, before
+		FROM changes WHERE `+where+` ORDER BY id`, args...)
+	return collect(rows, err, func(rows *sql.Rows) (r batch.ChangeRecord, err error) {
+		var intended, committed int64
+		var mods, before []byte
+		err = rows.Scan(&r.Change.ID, &r.Run, &intended, &committed, &r.Change.Forest, &r.Change.Op,
+			&r.Change.DN, &r.Change.Why, &mods, &before)
+		if err != nil {
+			return r, err
+		}
+		r.IntendedAt, r.CommittedAt = moment(intended), moment(committed)
+		if r.Change.Mods, err = decodeMods(mods); err != nil {
+			return r, err
+		}
+		r.Change.Before, err = decodeMods(before)
+		return r, err
+	})
+}

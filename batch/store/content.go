@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"reforest/batch"
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// Journals is batch.Store's. The journals may be used by several goroutines.
+func (s *Store) Journals(claim batch.Claim) (migrate.Journal, directory.Journal) {
+	return &content{store: s, claim: claim, ledger: newLedger()}, &changes{store: s, claim: claim}
+}
+
+// A content is the journal of one claim's content.
+type content struct {
+	store  *Store
+	claim  batch.Claim
+	ledger *ledger
+}
+
+func (c *content) change(ctx context.Context, op string, fn func(context.Context, *tx) error) error {
+	return c.store.change(ctx, op, func(ctx context.Context, t *tx) error {
+		if err := fence(ctx, t, c.claim); err != nil {
+			return err
+		}
+		return fn(ctx, t)
+	})
+}
+
+// view reads under the claim: a worker that has lost it stops at its next question.
+func (c *content) view(ctx context.Context, op string, fn func(view) error) error {
+	return c.store.view(ctx, op, func(v view) error {
+		if err := fenceView(ctx, v, c.claim); err != nil {
+			return err
+		}
+		return fn(v)
+	})
+}
+
+func fenceView(ctx context.Context, v view, claim batch.Claim) error {
+	var epoch int64
+	err := v.row(ctx, selectEpoch, []any{string(claim.Move.ID)}, &epoch)
+	return checkEpoch(claim, epoch, err)
+}
+
+// Folder is migrate.Journal's.
+func (c *content) Folder(ctx context.Context, id migrate.FolderID) (state migrate.FolderState, err error) {
+	err = c.view(ctx, "read folder from", func(v view) error {
+		states, err := selectFolders(ctx, v, `move_id = ? AND folder_id = ?`, string(c.claim.Move.ID), string(id))
+		if err != nil {
+			return err
+		}
+		if len(states) > 0 {
+			state = states[0]
+		}
+		state.Open, err = c.open(ctx, v, id)
+		return err
+	})
+	return state, err
+}
+
+func selectFolders(ctx context.Context, v view, where string, args ...any) ([]migrate.FolderState, error) {
+	rows, err := v.query(ctx, `SELECT folder_id, path, ref, mapped, cursor, items, bytes, skips FROM folders
+		WHERE `+where, args...)
+	return collect(rows, err, func(rows *sql.Rows) (f migrate.FolderState, err error) {
+		var path string
+		if err = rows.Scan(&f.Folder, &path, &f.Ref, &f.Mapped, &f.Cursor, &f.Items, &f.Bytes, &f.Skips); err == nil {
+			err = json.Unmarshal([]byte(path), &f.Path)
+		}
+		return f, err
+	})
+}
+
+// open returns the folder's open intents, oldest first.
+func (c *content) open(ctx context.Context, v view, id migrate.FolderID) ([]migrate.Intent, error) {
+	rows, err := v.query(ctx, `SELECT id, folder_id, ref, mark, at, planned FROM intents
+		WHERE move_id = ? AND folder_id = ? AND closed_at = 0 ORDER BY id`, string(c.claim.Move.ID), string(id))
+	return collect(rows, err, func(rows *sql.Rows) (in migrate.Intent, err error) {
+		var at int64
+		var planned []byte
+		if err = rows.Scan(&in.ID, &in.Folder, &in.Ref, &in.Mark, &at, &planned); err != nil {
+			return in, err
+		}
+		in.At = moment(at)
+		in.Items, err = decodePlanned(planned)
+		return in, err
+	})
+}
+
+// PutFolder is migrate.Journal's.
+func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) error {
+	path, err := encodePath(state.Path)
+	if err != nil {
+		return fmt.Errorf("store folder %q: %w", state.Folder, err)
+	}
+	return c.change(ctx, "store folder in", func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO folders (move_id, folder_id, path, ref, mapped, cursor, items, bytes, skips)
+			VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, folder_id) DO UPDATE SET
+			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor`,
+			string(c.claim.Move.ID), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor))
+		return err
+	})
+}
+
+func encodePath(path []string) (string, error) {
+	text, err := json.Marshal(path)
+	return string(text), err
+}
+
+// Intend is migrate.Journal's.
+func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate.IntentID, err error) {
+	planned, err := encodePlanned(intent.Items)
+	if err != nil {
+		return 0, fmt.Errorf("note intent: %w", err)
+	}
+	err = c.change(ctx, "note intent in", func(ctx context.Context, t *tx) error {
+		err := t.row(ctx, `INSERT INTO intents (move_id, folder_id, run_id, epoch, at, closed_at, ref, mark, planned)
+			VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING id`, []any{
+			string(c.claim.Move.ID), string(intent.Folder), string(c.claim.Run), c.claim.Move.Epoch,
+			micros(time.Now()), string(intent.Ref), string(intent.Mark), planned,
+		}, &id)
+		if err != nil {
+			return err
+		}
+		return t.count(ctx)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
+}
+
+// Commit is migrate.Journal's. What is written must have been announced; a skip
+// need not: an item that cannot be read is never announced.
+func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
+	var in migrate.Intent
+	err := c.change(ctx, "commit chunk to", func(ctx context.Context, t *tx) (err error) {
+		if in, err = c.closeIntent(ctx, t, id); err != nil {
+			return err
+		}
+		if err := c.storeChunk(ctx, t, in, done); err != nil {
+			return fmt.Errorf("intent %d: %w", id, err)
+		}
+		return t.count(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	c.ledger.add(in.Folder, in.ID, done)
+	return nil
+}
+
+// closeIntent closes an open intent of this move and returns it.
+func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (migrate.Intent, error) {
+	in := migrate.Intent{ID: id}
+	var planned []byte
+	var closed int64
+	err := t.row(ctx, `SELECT folder_id, planned, closed_at FROM intents WHERE id = ? AND move_id = ?`,
+		[]any{int64(id), string(c.claim.Move.ID)}, &in.Folder, &planned, &closed)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return in, fmt.Errorf("intent %d: %w", id, ErrNotFound)
+	case err != nil:
+		return in, err
+	case closed != 0:
+		return in, fmt.Errorf("intent %d: %w", id, ErrCommitted)
+	}
+	if in.Items, err = decodePlanned(planned); err != nil {
+		return in, err
+	}
+	_, err = t.exec(ctx, `UPDATE intents SET closed_at = ? WHERE id = ?`, micros(time.Now()), int64(id))
+	return in, err
+}
+
+// storeChunk writes the ledger's row, the skips and the folder's totals.
+func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done []migrate.Done) error {
+	items, bytes, err := tally(in, done)
+	if err != nil {
+		return err
+	}
+	blob, err := encodeDone(done)
+	if err != nil {
+		return err
+	}
+	move, folder := string(c.claim.Move.ID), string(in.Folder)
+	_, err = t.exec(ctx, `INSERT INTO chunks (intent_id, move_id, folder_id, run_id, epoch, at, items, bytes, done)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, int64(in.ID), move, folder, string(c.claim.Run), c.claim.Move.Epoch,
+		micros(time.Now()), items, bytes, blob)
+	if err != nil {
+		return err
+	}
+	skips, err := c.storeSkips(ctx, t, in.Folder, done)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO folders (move_id, folder_id, path, ref, mapped, cursor, items, bytes, skips)
+		VALUES (?, ?, '[]', '', '', '', ?, ?, ?) ON CONFLICT (move_id, folder_id) DO UPDATE SET
+		items = folders.items + excluded.items, bytes = folders.bytes + excluded.bytes,
+		skips = folders.skips + excluded.skips`, move, folder, items, bytes, skips)
+	return err
+}
+
+// tally counts what was written and refuses what cannot be true.
+func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err error) {
+	size := make(map[migrate.ItemID]int64, len(in.Items))
+	for _, planned := range in.Items {
+		size[planned.Item] = planned.Size
+	}
+	seen := make(map[migrate.ItemID]bool, len(done))
+	for _, d := range done {
+		if seen[d.Item] {
+			return 0, 0, fmt.Errorf("item %q is in the chunk twice", d.Item)
+		}
+		seen[d.Item] = true
+		if d.Skip != nil {
+			continue
+		}
+		written, announced := size[d.Item]
+		if !announced {
+			return 0, 0, fmt.Errorf("item %q was written and not announced", d.Item)
+		}
+		items, bytes = items+1, bytes+written
+	}
+	return items, bytes, nil
+}
+
+// Written is migrate.Journal's: of an item that the ledger holds twice, first
+// skipped and then written, the later entry.
+func (c *content) Written(ctx context.Context, folder migrate.FolderID, items []migrate.ItemID) (done []migrate.Done, err error) {
+	err = c.view(ctx, "read ledger from", func(v view) error {
+		if err := c.ledger.load(ctx, v, c.claim.Move.ID, folder); err != nil {
+			return err
+		}
+		done, err = c.ledger.find(ctx, v, folder, items)
+		return err
+	})
+	return done, err
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"reforest/batch"
+)
+
+var _ batch.Runs = (*Store)(nil)
+
+// Begin is batch.Runs'. A run whose ID is there already is an error.
+func (s *Store) Begin(ctx context.Context, run batch.Run) error {
+	return s.change(ctx, "begin run in", func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO runs (id, batch_id, began_at, ended_at, outcome) VALUES (?, ?, ?, ?, ?)`,
+			string(run.ID), string(run.Batch), micros(run.BeganAt), micros(run.EndedAt), string(run.Outcome))
+		if err != nil {
+			return fmt.Errorf("begin run %q: %w", run.ID, err)
+		}
+		return nil
+	})
+}
+
+// End is batch.Runs'. A run ends once.
+func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome batch.Outcome) error {
+	return s.change(ctx, "end run in", func(ctx context.Context, t *tx) error {
+		changed, err := t.affected(ctx, `UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ? AND ended_at = 0`,
+			micros(at), string(outcome), string(id))
+		if err != nil || changed > 0 {
+			return err
+		}
+		var ended int64
+		err = t.row(ctx, `SELECT ended_at FROM runs WHERE id = ?`, []any{string(id)}, &ended)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("end run %q: %w", id, ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("end run %q: it has ended at %s", id, moment(ended).Format(time.RFC3339))
+	})
+}
+
+// Run returns a run and its batch, or ErrNotFound.
+func (s *Store) Run(ctx context.Context, id batch.RunID) (batch.Run, batch.Batch, error) {
+	var run batch.Run
+	var of batch.Batch
+	err := s.view(ctx, "read run from", func(v view) error {
+		runs, err := selectRuns(ctx, v, `WHERE id = ?`, string(id))
+		if err != nil {
+			return err
+		}
+		if len(runs) == 0 {
+			return fmt.Errorf("run %q: %w", id, ErrNotFound)
+		}
+		run = runs[0]
+		batches, err := selectBatches(ctx, v, `WHERE id = ?`, string(run.Batch))
+		if err != nil {
+			return err
+		}
+		if len(batches) == 0 {
+			return fmt.Errorf("batch %q: %w", run.Batch, ErrNotFound)
+		}
+		of = batches[0]
+		return nil
+	})
+	return run, of, err
+}
+
+// Runs returns the batch's runs, the latest first; "" is every batch's.
+func (s *Store) Runs(ctx context.Context, of batch.ID) (runs []batch.Run, err error) {
+	err = s.view(ctx, "read runs from", func(v view) error {
+		if of == "" {
+			runs, err = selectRuns(ctx, v, `ORDER BY id DESC`)
+		} else {
+			runs, err = selectRuns(ctx, v, `WHERE batch_id = ? ORDER BY id DESC`, string(of))
+		}
+		return err
+	})
+	return runs, err
+}
+
+// Batches returns the batches in the order in which they were planned.
+func (s *Store) Batches(ctx context.Context) (batches []batch.Batch, err error) {
+	err = s.view(ctx, "read batches from", func(v view) error {
+		batches, err = selectBatches(ctx, v, `ORDER BY at, id`)
+		return err
+	})
+	return batches, err
+}
+
+// Batch returns the batch of that name, or ErrNotFound.
+func (s *Store) Batch(ctx context.Context, name string) (found batch.Batch, err error) {
+	err = s.view(ctx, "read batch from", func(v view) error {
+		batches, err := selectBatches(ctx, v, `WHERE name = ?`, name)
+		if err == nil && len(batches) == 0 {
+			return fmt.Errorf("batch %q: %w", name, ErrNotFound)
+		}
+		if err == nil {
+			found = batches[0]
+		}
+		return err
+	})
+	return found, err
+}
+
+// Entries returns how many journal entries have been made: intents and commits of
+// content and of directory changes, and commits of moves. It only ever grows.
+func (s *Store) Entries(ctx context.Context) (n int64, err error) {
+	err = s.view(ctx, "count entries of", func(v view) error {
+		return v.row(ctx, `SELECT n FROM counters WHERE name = 'entries'`, nil, &n)
+	})
+	return n, err
+}
+
+func selectRuns(ctx context.Context, v view, rest string, args ...any) ([]batch.Run, error) {
+	rows, err := v.query(ctx, `SELECT id, batch_id, began_at, ended_at, outcome FROM runs `+rest, args...)
+	return collect(rows, err, func(rows *sql.Rows) (run batch.Run, err error) {
+		var began, ended int64
+		err = rows.Scan(&run.ID, &run.Batch, &began, &ended, &run.Outcome)
+		run.BeganAt, run.EndedAt = moment(began), moment(ended)
+		return run, err
+	})
+}
+
+func selectBatches(ctx context.Context, v view, rest string, args ...any) ([]batch.Batch, error) {
+	rows, err := v.query(ctx, `SELECT id, name, digest, at FROM batches `+rest, args...)
+	return collect(rows, err, func(rows *sql.Rows) (b batch.Batch, err error) {
+		var at int64
+		err = rows.Scan(&b.ID, &b.Name, &b.Digest, &at)
+		b.At = moment(at)
+		return b, err
+	})
+}
