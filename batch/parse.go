@@ -60,7 +60,7 @@ func Digest(rows []Row) string {
 		if row.BadItemLimit != nil {
 			limit = strconv.FormatInt(*row.BadItemLimit, 10)
 		}
-		fmt.Fprintf(sum, "%q %q %s\n", row.Identity, row.TargetDatabase, limit)
+		sum.Write(fmt.Appendf(nil, "%q %q %s\n", row.Identity, row.TargetDatabase, limit))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

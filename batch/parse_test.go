@@ -106,12 +106,11 @@ func TestParseFileRefusesLatin1(t *testing.T) {
 
 func parseTestdata(t *testing.T, name string) ([]Row, error) {
 	t.Helper()
-	file, err := os.Open(filepath.Join("testdata", name))
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	return ParseFile(name, file)
+	return ParseFile(name, bytes.NewReader(raw))
 }
 
 func TestParseFileNamesEveryFault(t *testing.T) {
