@@ -1,0 +1,105 @@
+package imap
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"reforest/migrate"
+)
+
+// A Login is the way in which an administrator opens someone's mailbox.
+type Login string
+
+// The login styles.
+const (
+	// Master is LOGIN "user*admin", as Dovecot's master users have it.
+	Master Login = "master"
+	// Plain is AUTHENTICATE PLAIN with the mailbox as the authorization identity
+	// (RFC 4616), as Cyrus' proxy servers and Dovecot have it.
+	Plain Login = "plain"
+)
+
+const (
+	defaultTimeout = 60 * time.Second
+	defaultPage    = 1000
+)
+
+// Config says how to reach one mailbox. There is no way to go without TLS.
+type Config struct {
+	Address    string        // host:port
+	StartTLS   bool          // begin in the clear and upgrade (RFC 9051 6.2.1); default is TLS from the start
+	CAFile     string        // PEM file of the authorities to trust; default is the system's
+	ServerName string        // name in the server's certificate; default is Address' host
+	Mailbox    string        // the user whose mailbox it is
+	Admin      string        // the administrator who opens it; "" logs in as the mailbox itself
+	Password   string        // of Admin, or of Mailbox where there is no Admin
+	Login      Login         // how Admin opens the mailbox; default Master
+	Separator  string        // between mailbox and admin in a Master login; default "*"
+	Timeout    time.Duration // longest silence of the server within a command; default 60 s
+	Page       int           // items between two cursors of Deltas; default 1000
+}
+
+// withDefaults fills in what was left empty and refuses what cannot work.
+func (c Config) withDefaults() (Config, error) {
+	if c.Login == "" {
+		c.Login = Master
+	}
+	if c.Separator == "" {
+		c.Separator = "*"
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Page <= 0 {
+		c.Page = defaultPage
+	}
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return c, configError(fmt.Errorf("parse address %q: %w", c.Address, err))
+	}
+	if c.ServerName == "" {
+		c.ServerName = host
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Mailbox == "":
+		return configError(errors.New("no mailbox is named"))
+	case strings.ContainsAny(c.Mailbox+c.Admin+c.Password, "\x00\r\n"):
+		return configError(errors.New("user name or password holds a control character"))
+	case c.Login != Master && c.Login != Plain:
+		return configError(fmt.Errorf("login style %q: want %q or %q", c.Login, Master, Plain))
+	case c.Admin != "" && c.Login == Master && strings.Contains(c.Mailbox, c.Separator):
+		return configError(fmt.Errorf("mailbox %q holds the master separator %q", c.Mailbox, c.Separator))
+	}
+	return nil
+}
+
+// tls returns the client's TLS settings.
+func (c Config) tls() (*tls.Config, error) {
+	settings := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	if c.CAFile == "" {
+		return settings, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, configError(fmt.Errorf("read CA file: %w", err))
+	}
+	settings.RootCAs = x509.NewCertPool()
+	if !settings.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, configError(fmt.Errorf("read CA file %q: it holds no PEM certificate", c.CAFile))
+	}
+	return settings, nil
+}
+
+func configError(err error) error {
+	return &migrate.Error{Op: "imap.Dial", Reach: migrate.WholeRun, Err: err}
+}

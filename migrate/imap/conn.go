@@ -1,0 +1,231 @@
+package imap
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"reforest/migrate"
+)
+
+const (
+	ioBuffer      = 64 << 10        // bytes read or written at once
+	logoutTimeout = 2 * time.Second // for the answer to LOGOUT
+)
+
+// A Conn is one connection, logged in to one mailbox. It is used by one goroutine
+// at a time.
+type Conn struct {
+	net      *progressConn
+	lex      *lexer
+	out      *bufio.Writer
+	caps     map[string]bool
+	tags     int
+	bye      *status // what the server said before it left
+	broken   bool    // no command can be sent any more
+	selected selection
+}
+
+// A selection is the mailbox that is open, read-only.
+type selection struct {
+	name        string // "" if none is
+	uidValidity uint32
+	uidNext     uint32 // 0 where the server does not say
+	exists      uint32
+}
+
+// A progressConn moves its deadline with every read and write, so that a timeout
+// bounds silence and not work.
+type progressConn struct {
+	net.Conn
+	timeout time.Duration
+}
+
+func (p *progressConn) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+func (p *progressConn) Write(b []byte) (int, error) {
+	if err := p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Write(b)
+}
+
+// Dial connects over TLS and logs in. Its errors are *migrate.Error, or ctx's
+// cause.
+func Dial(ctx context.Context, config Config) (*Conn, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := config.tls()
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: config.Timeout}
+	raw, err := dialer.DialContext(ctx, "tcp", config.Address)
+	if err != nil {
+		return nil, lost(ctx, "imap.Dial", err)
+	}
+	c := newConn(raw, config.Timeout)
+	if err := c.enter(ctx, config, settings); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+func newConn(raw net.Conn, timeout time.Duration) *Conn {
+	c := &Conn{}
+	c.attach(raw, timeout)
+	return c
+}
+
+// attach makes raw the connection; what was buffered of another one is dropped.
+func (c *Conn) attach(raw net.Conn, timeout time.Duration) {
+	c.net = &progressConn{Conn: raw, timeout: timeout}
+	c.lex = &lexer{r: bufio.NewReaderSize(c.net, ioBuffer)}
+	c.out = bufio.NewWriterSize(c.net, ioBuffer)
+}
+
+// enter brings a fresh connection to the authenticated state.
+func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) error {
+	if !config.StartTLS {
+		if err := c.handshake(ctx, config, settings); err != nil {
+			return err
+		}
+	}
+	if err := c.greeting(ctx); err != nil {
+		return err
+	}
+	if config.StartTLS {
+		if err := c.startTLS(ctx, config, settings); err != nil {
+			return err
+		}
+	}
+	if c.caps == nil {
+		if err := c.capability(ctx); err != nil {
+			return err
+		}
+	}
+	return c.login(ctx, config)
+}
+
+func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Config) error {
+	limited, cancel := context.WithTimeout(ctx, config.Timeout)
+	defer cancel()
+	secure := tls.Client(c.net.Conn, settings)
+	if err := secure.HandshakeContext(limited); err != nil {
+		return handshakeError(ctx, err)
+	}
+	c.attach(secure, config.Timeout)
+	return nil
+}
+
+// greeting reads what the server says first (RFC 9051 7.1).
+func (c *Conn) greeting(ctx context.Context) error {
+	stop := c.tie(ctx)
+	defer stop()
+	if err := c.lex.start(); err != nil {
+		return lost(ctx, "imap.Dial", err)
+	}
+	tag, kind := c.lex.word(), strings.ToUpper(c.lex.word())
+	s := parseStatus(kind, c.lex.text())
+	switch {
+	case tag == "*" && kind == "OK":
+		c.learn(s)
+		return nil
+	case tag == "*" && kind == "BYE":
+		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}
+	case tag == "*" && kind == "PREAUTH":
+		err := errors.New("the server logs everyone in by itself, so that nobody can tell whose mailbox it is")
+		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
+	}
+	err := fmt.Errorf("%w: not an IMAP greeting", errSyntax)
+	return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
+}
+
+// startTLS upgrades the connection (RFC 9051 6.2.1). Capabilities learnt in the
+// clear are forgotten, and text that came with the answer is refused: it was sent
+// by whoever sits in between.
+func (c *Conn) startTLS(ctx context.Context, config Config, settings *tls.Config) error {
+	s, err := c.do(ctx, "imap.StartTLS", nil, raw("STARTTLS"))
+	if err != nil {
+		return err
+	}
+	if !s.ok() {
+		return &migrate.Error{Op: "imap.StartTLS", Reach: migrate.OneServer, Err: fmt.Errorf("%w: %w", errNoTLS, s)}
+	}
+	if c.lex.r.Buffered() > 0 {
+		err := errors.New("text was injected before TLS began")
+		return &migrate.Error{Op: "imap.StartTLS", Reach: migrate.OneServer, Err: err}
+	}
+	c.caps = nil
+	return c.handshake(ctx, config, settings)
+}
+
+// tie closes the connection when ctx is done. The returned function unties it;
+// a connection that ctx has closed is marked broken.
+func (c *Conn) tie(ctx context.Context) func() {
+	raw := c.net.Conn
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	return func() {
+		if !stop() {
+			c.broken = true
+		}
+	}
+}
+
+// capability asks what the server can do (RFC 9051 6.1.1).
+func (c *Conn) capability(ctx context.Context) error {
+	s, err := c.do(ctx, "imap.Capability", nil, raw("CAPABILITY"))
+	if err == nil && !s.ok() {
+		err = refused("imap.Capability", s, migrate.OneServer, migrate.Never)
+	}
+	return err
+}
+
+// learn takes over the capabilities in a status, if it holds any.
+func (c *Conn) learn(s status) {
+	if s.code == "CAPABILITY" {
+		c.setCaps(strings.Fields(s.arg))
+	}
+}
+
+func (c *Conn) setCaps(names []string) {
+	c.caps = make(map[string]bool, len(names))
+	for _, name := range names {
+		c.caps[strings.ToUpper(name)] = true
+	}
+}
+
+// Offers reports whether the server advertises a capability, such as "UIDPLUS".
+func (c *Conn) Offers(capability string) bool { return c.caps[strings.ToUpper(capability)] }
+
+// Close logs out, briefly, and closes the connection.
+func (c *Conn) Close() error {
+	if c.broken {
+		return c.net.Conn.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
+	defer cancel()
+	// The server's answer decides nothing: what it was told to keep, it has confirmed.
+	_, _ = c.do(ctx, "imap.Logout", nil, raw("LOGOUT"))
+	c.abandon()
+	return nil
+}
+
+// abandon closes the connection as it is.
+func (c *Conn) abandon() {
+	c.broken = true
+	_ = c.net.Conn.Close()
+}

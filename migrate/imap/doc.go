@@ -1,0 +1,28 @@
+// Package imap reads and writes one mailbox over IMAP, as a migrate.Source and a
+// migrate.Target. It speaks RFC 9051 and RFC 3501 through its own thin wire layer,
+// which streams messages of any size and uses what a server offers: LITERAL+
+// (RFC 7888), UIDPLUS (RFC 4315), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819),
+// SPECIAL-USE (RFC 6154).
+//
+// # What the identifiers hold
+//
+//	FolderID, Ref   the mailbox name as the server spells it, in modified UTF-7
+//	ItemID, ItemRef "uidvalidity.uid"
+//	Cursor          "uidvalidity.lastuid"
+//	Mark            "uidvalidity.uidnext"
+//
+// A UIDVALIDITY that has changed makes every one of them void (RFC 9051 2.3.1.1).
+// That is reported, never repaired by guessing.
+//
+// # Which failures mean what
+//
+//	no TLS, unknown certificate      one server, never
+//	credentials refused              the whole run, never
+//	BYE, connection lost, timeout    one server, later
+//	UNAVAILABLE, INUSE, LIMIT        one server, later
+//	OVERQUOTA, TRYCREATE, SERVERBUG  one mailbox, later
+//	any other NO or BAD to an APPEND the item is skipped with the server's words
+//	NO to a FETCH of one item        one item, never
+//
+// A Source or Target whose connection is gone dials again on its next use.
+package imap

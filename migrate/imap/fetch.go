@@ -1,0 +1,143 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// dateLayout is IMAP's date-time (RFC 9051 9, date-day-fixed).
+const dateLayout = "_2-Jan-2006 15:04:05 -0700"
+
+// A fetched is what one FETCH response says of a message.
+type fetched struct {
+	uid      uint32 // 0 where it was not said
+	flags    []string
+	received time.Time // zero where it was not said
+	size     int64     // -1 where it was not said
+}
+
+// A content is the body of a message as FETCH brings it; r is nil for NIL.
+type content struct {
+	r    io.Reader
+	size int64
+}
+
+// uidFetch sends UID FETCH set items and hands over each response.
+// onBody reads the body; it is called in the midst of a response, with what was
+// said before the body.
+func (c *Conn) uidFetch(ctx context.Context, set, items string, each func(fetched), onBody func(fetched, content) error) (status, error) {
+	handle := func(r reply) error {
+		if r.name != "FETCH" {
+			return nil
+		}
+		f, err := r.lex.fetch(onBody)
+		if err == nil && each != nil {
+			each(f)
+		}
+		return err
+	}
+	return c.do(ctx, "imap.Fetch", handle, raw("UID FETCH "+set+" ("+items+")"))
+}
+
+// fetch reads the list of a FETCH response (RFC 9051 7.5.2). Data items it does
+// not know are read past.
+func (x *lexer) fetch(onBody func(fetched, content) error) (fetched, error) {
+	f := fetched{size: -1}
+	x.spaces()
+	if !x.accept('(') {
+		return f, fmt.Errorf("%w: FETCH without a list", errSyntax)
+	}
+	for {
+		x.spaces()
+		if x.accept(')') {
+			return f, nil
+		}
+		name, err := x.fetchName()
+		if err != nil {
+			return f, err
+		}
+		if err := x.fetchItem(&f, name, onBody); err != nil {
+			return f, err
+		}
+	}
+}
+
+// fetchName reads a data item's name with its section: BODY[HEADER.FIELDS (DATE)].
+func (x *lexer) fetchName() (string, error) {
+	from, inside := x.pos, false
+	for ; x.pos < x.end; x.pos++ {
+		b := x.line[x.pos]
+		if !inside && (b == ' ' || b == '(' || b == ')') {
+			break
+		}
+		inside = (inside || b == '[') && b != ']'
+	}
+	if x.pos == from {
+		return "", fmt.Errorf("%w: FETCH item without a name", errSyntax)
+	}
+	return strings.ToUpper(string(x.line[from:x.pos])), nil
+}
+
+func (x *lexer) fetchItem(f *fetched, name string, onBody func(fetched, content) error) (err error) {
+	switch name {
+	case "UID":
+		f.uid, err = x.uid()
+		return err
+	case "RFC822.SIZE":
+		var n uint64
+		n, err = x.number()
+		f.size = int64(n)
+		return err
+	case "BODY[]":
+		if onBody != nil {
+			return x.fetchBody(*f, onBody)
+		}
+		return x.fetchBody(*f, func(fetched, content) error { return nil })
+	}
+	v, err := x.value()
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "FLAGS":
+		f.flags = v.texts()
+	case "INTERNALDATE":
+		f.received = parseDate(v.text)
+	}
+	return nil
+}
+
+// fetchBody hands the body over as a stream and reads past what was left of it.
+func (x *lexer) fetchBody(f fetched, onBody func(fetched, content) error) error {
+	x.spaces()
+	if x.pos == x.end && x.literal >= 0 {
+		size := x.literal
+		err := onBody(f, content{x.openLiteral(), size})
+		if closeErr := x.closeLiteral(); closeErr != nil {
+			return closeErr
+		}
+		return err
+	}
+	v, err := x.value()
+	if err != nil {
+		return err
+	}
+	if v.isNil() {
+		return onBody(f, content{})
+	}
+	return onBody(f, content{strings.NewReader(v.text), int64(len(v.text))})
+}
+
+// parseDate reads an INTERNALDATE and keeps its zone; what is none becomes zero.
+func parseDate(text string) time.Time {
+	t, err := time.ParseInLocation("2-Jan-2006 15:04:05 -0700", strings.TrimSpace(text), time.UTC)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func formatDate(t time.Time) string { return t.Format(dateLayout) }

@@ -1,0 +1,129 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// examine opens a mailbox read-only, anew each time, so that what has arrived
+// since is seen (RFC 9051 6.3.3).
+func (c *Conn) examine(ctx context.Context, name string) (selection, error) {
+	sel := selection{name: name}
+	handle := func(r reply) error {
+		switch {
+		case r.name == "EXISTS":
+			sel.exists = r.num
+		case r.status.code == "UIDVALIDITY":
+			sel.uidValidity = r.status.number(0)
+		case r.status.code == "UIDNEXT":
+			sel.uidNext = r.status.number(0)
+		}
+		return nil
+	}
+	c.selected = selection{}
+	s, err := c.do(ctx, "imap.Examine", handle, raw("EXAMINE "), astring(name))
+	switch {
+	case err != nil:
+		return sel, err
+	case !s.ok():
+		e := refused("imap.Examine", s, migrate.OneMailbox, migrate.Later)
+		e.Err = fmt.Errorf("open folder %q: %w", name, s)
+		return sel, e
+	case sel.uidValidity == 0:
+		return sel, noUIDs("imap.Examine", name)
+	}
+	c.selected = sel
+	return sel, nil
+}
+
+// noUIDs says that a server does not number its messages for good, without which
+// nothing can be found again (RFC 9051 2.3.1.1).
+func noUIDs(op, name string) error {
+	err := fmt.Errorf("folder %q: the server gives no lasting UIDs", name)
+	return &migrate.Error{Op: op, Reach: migrate.OneMailbox, Err: err}
+}
+
+// unselect leaves the open mailbox, so that STATUS says the truth about it
+// (RFC 9051 6.3.11). CLOSE expunges nothing after EXAMINE.
+func (c *Conn) unselect(ctx context.Context) error {
+	if c.selected.name == "" {
+		return nil
+	}
+	command := raw("CLOSE")
+	if c.Offers("UNSELECT") || c.Offers("IMAP4REV2") {
+		command = "UNSELECT"
+	}
+	c.selected = selection{}
+	_, err := c.do(ctx, "imap.Unselect", nil, command)
+	return err
+}
+
+// status asks for the named numbers of a mailbox (RFC 9051 6.3.11).
+func (c *Conn) status(ctx context.Context, name, items string) (map[string]uint64, error) {
+	if c.selected.name == name {
+		if err := c.unselect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	numbers := map[string]uint64{}
+	handle := func(r reply) error {
+		if r.name != "STATUS" {
+			return nil
+		}
+		_, found, err := r.lex.statusLine()
+		for key, n := range found {
+			numbers[key] = n
+		}
+		return err
+	}
+	s, err := c.do(ctx, "imap.Status", handle, raw("STATUS "), astring(name), raw(" ("+items+")"))
+	if err == nil && !s.ok() {
+		e := refused("imap.Status", s, migrate.OneMailbox, migrate.Later)
+		e.Err = fmt.Errorf("ask for the status of folder %q: %w", name, s)
+		err = e
+	}
+	return numbers, err
+}
+
+// statusLine reads the name and the numbers of a STATUS response.
+func (x *lexer) statusLine() (name string, numbers map[string]uint64, err error) {
+	v, err := x.value()
+	if err != nil {
+		return "", nil, err
+	}
+	list, err := x.value()
+	if err != nil {
+		return "", nil, err
+	}
+	words := list.texts()
+	numbers = map[string]uint64{}
+	for i := 0; i+1 < len(words); i += 2 {
+		// APPENDLIMIT may be NIL; what is no number is not told.
+		if n, err := strconv.ParseUint(words[i+1], 10, 63); err == nil {
+			numbers[strings.ToUpper(words[i])] = n
+		}
+	}
+	return v.text, numbers, nil
+}
+
+// A place is a UID together with the UIDVALIDITY it holds under.
+type place struct{ uidValidity, uid uint32 }
+
+func (p place) String() string {
+	return strconv.FormatUint(uint64(p.uidValidity), 10) + "." + strconv.FormatUint(uint64(p.uid), 10)
+}
+
+func parsePlace(text string) (place, error) {
+	before, after, found := strings.Cut(text, ".")
+	validity, err1 := strconv.ParseUint(before, 10, 32)
+	uid, err2 := strconv.ParseUint(after, 10, 32)
+	if err := errors.Join(err1, err2); err != nil || !found {
+		return place{}, fmt.Errorf("%q is not uidvalidity.uid", text)
+	}
+	return place{uint32(validity), uint32(uid)}, nil
+}

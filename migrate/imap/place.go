@@ -1,0 +1,298 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// names is what a target's mailbox holds and what was placed in it.
+type names struct {
+	prefix string            // of the personal namespace
+	delim  string            // "" where the server has no hierarchy
+	exists map[string]bool   // mailbox names as the server spells them
+	holds  map[string]bool   // those that take messages
+	owner  map[string]string // mailbox name to the path placed there
+	placed map[string]spot   // path to mailbox name
+}
+
+// A spot is where one path came to lie.
+type spot struct {
+	name   string
+	mapped string // why the name differs
+}
+
+// A placement is one try to find or make a folder.
+type placement struct {
+	conn  *Conn
+	names *names
+}
+
+func pathKey(path []string) string { return strings.Join(path, "\x00") }
+
+// PutFolder creates or finds the folder and subscribes to it where the owner had
+// done so. A name that the target refuses is mapped, see candidates. A container
+// is created with the delimiter at its end, which declares that it is to hold
+// folders (RFC 3501 6.3.3).
+func (t *Target) PutFolder(ctx context.Context, want migrate.Folder, have migrate.Ref) (migrate.Placed, error) {
+	if len(want.Path) == 0 {
+		return migrate.Placed{}, &migrate.Error{Op: "imap.Create", Reach: migrate.OneMailbox, Err: fmt.Errorf("folder %q has no path", want.ID)}
+	}
+	c, err := t.ready(ctx)
+	if err != nil {
+		return migrate.Placed{}, err
+	}
+	if t.names == nil {
+		if t.names, err = c.readNames(ctx); err != nil {
+			return migrate.Placed{}, err
+		}
+	}
+	p := placement{c, t.names}
+	found, err := p.put(ctx, want, string(have))
+	if err != nil {
+		// Half-known names are worse than none: the next try asks again.
+		t.names = nil
+		return migrate.Placed{}, err
+	}
+	if want.Subscribed {
+		if err := p.subscribe(ctx, &found); err != nil {
+			return migrate.Placed{}, err
+		}
+	}
+	return migrate.Placed{Ref: migrate.Ref(found.name), Mapped: found.mapped}, nil
+}
+
+// readNames lists the target's mailboxes.
+func (c *Conn) readNames(ctx context.Context) (*names, error) {
+	spaces, err := c.namespaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.list(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	n := &names{
+		prefix: spaces.personal[0], exists: map[string]bool{}, holds: map[string]bool{},
+		owner: map[string]string{}, placed: map[string]spot{},
+	}
+	for _, l := range all {
+		if l.has(`\NonExistent`) {
+			continue
+		}
+		n.exists[l.name], n.holds[l.name] = true, !l.container()
+		if n.delim == "" {
+			n.delim = l.delim
+		}
+	}
+	return n, nil
+}
+
+// put finds the folder where it was placed before, or places it.
+func (p placement) put(ctx context.Context, want migrate.Folder, have string) (spot, error) {
+	if have != "" && p.names.exists[have] && (want.Container || p.names.holds[have]) {
+		known := spot{name: have, mapped: p.names.whyMapped(want.Path, have)}
+		p.names.take(want.Path, known)
+		return known, nil
+	}
+	return p.place(ctx, want.Path, want.Container)
+}
+
+// whyMapped explains a name that was chosen on an earlier occasion.
+func (n *names) whyMapped(path []string, have string) string {
+	if have == n.plain(path) {
+		return ""
+	}
+	return fmt.Sprintf("placed as %q before", decodeName(have))
+}
+
+// plain is the name that a path has where nothing is refused.
+func (n *names) plain(path []string) string {
+	if len(path) == 1 && strings.EqualFold(path[0], inbox) {
+		return inbox
+	}
+	encoded := make([]string, len(path))
+	for i, part := range path {
+		encoded[i] = encodeUTF7(part)
+	}
+	if len(path) > 1 && strings.EqualFold(path[0], inbox) {
+		encoded[0] = inbox
+		return strings.Join(encoded, n.delim)
+	}
+	return n.prefix + strings.Join(encoded, n.delim)
+}
+
+func (n *names) take(path []string, s spot) {
+	n.owner[s.name], n.placed[pathKey(path)] = pathKey(path), s
+}
+
+// place finds or creates path, its parent first where the server needs that.
+func (p placement) place(ctx context.Context, path []string, container bool) (spot, error) {
+	if known, done := p.names.placed[pathKey(path)]; done && (container || p.names.holds[known.name]) {
+		return known, nil
+	}
+	if len(path) == 1 && strings.EqualFold(path[0], inbox) {
+		return p.placeInbox(path), nil
+	}
+	parent, sure := p.parent(path)
+	found, refusal, err := p.tryNames(ctx, path, parent, container, sure)
+	if err == nil && refusal != nil && !sure {
+		if parent, err = p.place(ctx, path[:len(path)-1], true); err == nil {
+			found, refusal, err = p.tryNames(ctx, path, parent, container, true)
+		}
+	}
+	switch {
+	case err != nil:
+		return spot{}, err
+	case refusal != nil:
+		e := refused("imap.Create", *refusal, migrate.OneMailbox, migrate.Never)
+		e.Err = fmt.Errorf("create folder %q: %w", strings.Join(path, "/"), *refusal)
+		e.Hint = "the target refused every spelling of the name; rename the folder at the source"
+		return spot{}, e
+	}
+	p.names.take(path, found)
+	return found, nil
+}
+
+// placeInbox places the inbox, which every mailbox has (RFC 9051 5.1).
+func (p placement) placeInbox(path []string) spot {
+	s := spot{name: inbox}
+	p.names.exists[inbox], p.names.holds[inbox] = true, true
+	p.names.take(path, s)
+	return s
+}
+
+// parent returns where path's children go, and whether that is sure: a parent
+// that nobody placed and that does not exist is taken to be creatable.
+func (p placement) parent(path []string) (spot, bool) {
+	if len(path) == 1 {
+		return spot{name: strings.TrimSuffix(p.names.prefix, p.names.delim)}, true
+	}
+	above := path[:len(path)-1]
+	if known, placed := p.names.placed[pathKey(above)]; placed {
+		return known, true
+	}
+	name := p.names.plain(above)
+	return spot{name: name}, p.names.exists[name]
+}
+
+// tryNames tries the candidates below parent and returns the refusal if none
+// will do. Where the parent is not sure only the plain name is tried, as the
+// refusal may be the parent's.
+func (p placement) tryNames(ctx context.Context, path []string, parent spot, container, sure bool) (spot, *status, error) {
+	last := path[len(path)-1]
+	var refusal *status
+	for _, candidate := range candidates(last, p.names.delim) {
+		name := p.names.join(parent.name, candidate, len(path) == 1)
+		if owner, taken := p.names.owner[name]; taken && owner != pathKey(path) {
+			refusal = firstStatus(refusal, status{kind: "NO", text: "another folder is already placed at " + decodeName(name)})
+			continue
+		}
+		s, err := p.obtain(ctx, name, container)
+		if err != nil {
+			return spot{}, nil, err
+		}
+		if s.ok() {
+			return spot{name: name, mapped: mapping(parent, last, candidate, refusal, p.names.delim)}, nil, nil
+		}
+		if err := pushbackCreate(s); err != nil {
+			return spot{}, nil, err
+		}
+		refusal = firstStatus(refusal, s)
+		if !sure {
+			break
+		}
+	}
+	return spot{}, refusal, nil
+}
+
+// join puts a component below its parent. A server without hierarchy gets a dot.
+func (n *names) join(parent, component string, top bool) string {
+	name := encodeUTF7(component)
+	switch {
+	case top:
+		return n.prefix + name
+	case n.delim == "":
+		return parent + "." + name
+	}
+	return parent + n.delim + name
+}
+
+func firstStatus(first *status, s status) *status {
+	if first != nil {
+		return first
+	}
+	return &s
+}
+
+// mapping says why a folder's name differs from the source's.
+func mapping(parent spot, want, got string, refusal *status, delim string) string {
+	switch {
+	case want == got:
+		return parent.mapped
+	case refusal != nil:
+		return fmt.Sprintf("%q is %q at the target: %s", want, got, refusal.words())
+	case delim != "" && strings.Contains(want, delim):
+		return fmt.Sprintf("%q is %q at the target: %q separates folders there", want, got, delim)
+	}
+	return fmt.Sprintf("%q is %q at the target: it holds characters that no mailbox name may hold", want, got)
+}
+
+// obtain finds or creates the mailbox. OK means that it is there.
+func (p placement) obtain(ctx context.Context, name string, container bool) (status, error) {
+	if p.names.exists[name] && (container || p.names.holds[name]) {
+		return status{kind: "OK"}, nil
+	}
+	wire := name
+	if container && p.names.delim != "" {
+		wire += p.names.delim
+	}
+	s, err := p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(wire))
+	if err == nil && s.kind == "NO" && s.code == "ALREADYEXISTS" {
+		s, err = p.lookAgain(ctx, name, container, s)
+	}
+	if err == nil && s.ok() {
+		p.names.exists[name], p.names.holds[name] = true, p.names.holds[name] || !container
+	}
+	return s, err
+}
+
+// lookAgain asks whether a mailbox that is said to exist does so in exactly this
+// spelling; on a server that ignores case it may be another folder.
+func (p placement) lookAgain(ctx context.Context, name string, container bool, s status) (status, error) {
+	all, err := p.conn.list(ctx, false)
+	if err != nil {
+		return s, err
+	}
+	for _, l := range all {
+		if l.name == name && (container || !l.container()) {
+			return status{kind: "OK"}, nil
+		}
+	}
+	return s, nil
+}
+
+// pushbackCreate returns an error where a NO to CREATE is not about the name.
+func pushbackCreate(s status) error {
+	switch s.code {
+	case "UNAVAILABLE", "INUSE", "LIMIT", "OVERQUOTA", "SERVERBUG", "NOPERM", "CONTACTADMIN":
+		return refused("imap.Create", s, migrate.OneMailbox, migrate.Later)
+	}
+	return nil
+}
+
+// subscribe subscribes to the folder. A refusal stops nothing: it is told with
+// the name.
+func (p placement) subscribe(ctx context.Context, at *spot) error {
+	s, err := p.conn.do(ctx, "imap.Subscribe", nil, raw("SUBSCRIBE "), astring(at.name))
+	if err != nil || s.ok() {
+		return err
+	}
+	if e := refused("imap.Subscribe", s, migrate.OneItem, migrate.Never); e.Reach == migrate.OneServer {
+		return e
+	}
+	at.mapped = strings.TrimPrefix(at.mapped+"; not subscribed: "+s.words(), "; ")
+	return nil
+}

@@ -1,0 +1,66 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reforest/migrate"
+)
+
+// A Target writes one mailbox. It creates folders and appends messages; it never
+// deletes or changes what it finds.
+type Target struct {
+	*session
+	names *names // what the target holds; nil until it is asked
+}
+
+var (
+	_ migrate.Target  = (*Target)(nil)
+	_ migrate.Counter = (*Target)(nil)
+)
+
+// OpenTarget connects to the mailbox and logs in.
+func OpenTarget(ctx context.Context, config Config) (*Target, error) {
+	s, err := openSession(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return &Target{session: s}, nil
+}
+
+// Mark returns the folder's UIDVALIDITY and UIDNEXT: whatever is written later has
+// a UID of at least that (RFC 9051 2.3.1.1).
+func (t *Target) Mark(ctx context.Context, ref migrate.Ref) (migrate.Mark, error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return "", err
+	}
+	numbers, err := c.status(ctx, string(ref), "UIDVALIDITY UIDNEXT")
+	if err != nil {
+		return "", err
+	}
+	at := place{uint32(numbers["UIDVALIDITY"]), uint32(numbers["UIDNEXT"])}
+	if at.uidValidity == 0 || at.uid == 0 {
+		return "", noUIDs("imap.Mark", string(ref))
+	}
+	return migrate.Mark(at.String()), nil
+}
+
+// Count returns how many messages the folder holds.
+func (t *Target) Count(ctx context.Context, ref migrate.Ref) (int64, error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return 0, err
+	}
+	numbers, err := c.status(ctx, string(ref), "MESSAGES")
+	if err != nil {
+		return 0, err
+	}
+	n, told := numbers["MESSAGES"]
+	if !told {
+		err := fmt.Errorf("folder %q: %w", ref, errors.New("the server does not count its messages"))
+		return 0, &migrate.Error{Op: "imap.Count", Reach: migrate.OneMailbox, Err: err}
+	}
+	return int64(n), nil
+}

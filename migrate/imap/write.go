@@ -1,0 +1,191 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// An appended is what became of one APPEND.
+type appended struct {
+	status status
+	flags  []string // as they were sent
+}
+
+// Write appends the items one after another. The target's refusal of a single
+// message is a Skip with its words; a refusal of keywords costs the keywords, as
+// Done.Flags shows. On an error the results name what is known to be written.
+func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
+	var done []migrate.Done
+	for _, item := range items {
+		d, err := t.append(ctx, string(ref), item)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, d)
+	}
+	return done, nil
+}
+
+func (t *Target) append(ctx context.Context, mailbox string, item *migrate.Item) (migrate.Done, error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return migrate.Done{}, err
+	}
+	if limit := c.appendLimit(); limit > 0 && item.Size > limit {
+		reason := fmt.Sprintf("the message has %d bytes and the target takes at most %d (APPENDLIMIT)", item.Size, limit)
+		return skipped(item, "too large", reason), nil
+	}
+	a, err := c.appendItem(ctx, mailbox, item)
+	if err != nil {
+		return migrate.Done{}, err
+	}
+	switch a.status.code {
+	case "TRYCREATE", "NONEXISTENT":
+		t.names = nil // what it listed is no longer true
+	}
+	return verdictOf(item, a)
+}
+
+// verdictOf tells an item that is refused from a target that is not ready.
+func verdictOf(item *migrate.Item, a appended) (migrate.Done, error) {
+	if a.status.ok() {
+		return migrate.Done{Item: item.ID, Ref: appendUID(a.status), Flags: a.flags}, nil
+	}
+	if e := refused("imap.Append", a.status, migrate.OneItem, migrate.Never); e.Reach > migrate.OneItem {
+		return migrate.Done{}, e
+	}
+	kind := "refused"
+	if a.status.code == "TOOBIG" {
+		kind = "too large"
+	}
+	return skipped(item, kind, a.status.words()), nil
+}
+
+func skipped(item *migrate.Item, kind, reason string) migrate.Done {
+	return migrate.Done{Item: item.ID, Skip: &migrate.Skip{
+		Item: item.ID, Received: item.Received, Size: item.Size, Kind: kind, Reason: reason,
+	}}
+}
+
+// appendItem sends the message, and again with fewer keywords where those are what
+// the target refuses: first without the long ones, then without any.
+func (c *Conn) appendItem(ctx context.Context, mailbox string, item *migrate.Item) (appended, error) {
+	flags := sendable(item.Flags)
+	first, err := c.appendWith(ctx, mailbox, item, flags)
+	if err != nil || first.status.ok() || !aboutKeywords(first.status) {
+		return first, err
+	}
+	for _, keep := range []func(string) bool{shortKeyword, systemFlag} {
+		fewer := slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return !keep(f) })
+		if len(fewer) == len(flags) {
+			continue
+		}
+		a, err := c.appendWith(ctx, mailbox, item, fewer)
+		if err != nil || a.status.ok() || !aboutKeywords(a.status) {
+			return a, err
+		}
+		flags = fewer
+	}
+	return first, nil
+}
+
+// appendWith is one APPEND (RFC 9051 6.3.12).
+func (c *Conn) appendWith(ctx context.Context, mailbox string, item *migrate.Item, flags []string) (appended, error) {
+	message, err := rewind(item)
+	if err != nil {
+		return appended{}, err
+	}
+	options := " "
+	if len(flags) > 0 {
+		options += "(" + strings.Join(flags, " ") + ") "
+	}
+	if !item.Received.IsZero() {
+		options += `"` + formatDate(item.Received) + `" `
+	}
+	s, err := c.do(ctx, "imap.Append", nil, raw("APPEND "), astring(mailbox), raw(options), message)
+	return appended{s, flags}, err
+}
+
+// rewind puts the body at its start and makes sure that it is as long as it is
+// said to be, since a literal once announced can only be kept or torn.
+func rewind(item *migrate.Item) (body, error) {
+	seeker, ok := item.Body.(io.ReadSeeker)
+	if !ok {
+		return body{}, bodyError(item, fmt.Errorf("body is %T and cannot be read again", item.Body))
+	}
+	size, err := seeker.Seek(0, io.SeekEnd)
+	if err == nil && size != item.Size {
+		err = fmt.Errorf("body has %d bytes where %d were announced", size, item.Size)
+	}
+	if err == nil {
+		_, err = seeker.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return body{}, bodyError(item, err)
+	}
+	return body{seeker, size}, nil
+}
+
+func bodyError(item *migrate.Item, err error) error {
+	err = fmt.Errorf("rewind item %s: %w", item.ID, err)
+	return &migrate.Error{Op: "imap.Append", Reach: migrate.OneMailbox, Retry: migrate.Later, Err: err}
+}
+
+// appendUID is where the message came to lie (RFC 4315 3), if the server says so.
+func appendUID(s status) migrate.ItemRef {
+	at := place{s.number(0), s.number(1)}
+	if s.code != "APPENDUID" || at.uidValidity == 0 || at.uid == 0 {
+		return ""
+	}
+	return migrate.ItemRef(at.String())
+}
+
+// appendLimit is the largest message the server takes (RFC 7889), in bytes; 0 if
+// it does not say.
+func (c *Conn) appendLimit() int64 {
+	for name := range c.caps {
+		var limit int64
+		if _, err := fmt.Sscanf(name, "APPENDLIMIT=%d", &limit); err == nil {
+			return limit
+		}
+	}
+	return 0
+}
+
+// sendable returns the flags that an APPEND can express: the system flags of
+// RFC 9051 2.3.2 but \Recent, and keywords that are atoms.
+func sendable(flags []string) []string {
+	var out []string
+	for _, f := range flags {
+		if systemFlag(f) || atom(f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func systemFlag(f string) bool {
+	switch strings.ToLower(f) {
+	case `\seen`, `\answered`, `\flagged`, `\deleted`, `\draft`:
+		return true
+	}
+	return false
+}
+
+// shortKeyword reports whether a keyword is within what Dovecot takes by default.
+func shortKeyword(f string) bool { return len(f) <= 50 }
+
+// atom reports whether s is one (RFC 9051 9, atom).
+func atom(s string) bool {
+	for _, b := range []byte(s) {
+		if b <= ' ' || b >= 0x7f || strings.IndexByte(`(){%*"\]`, b) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
