@@ -1,0 +1,186 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// Apply carries out the plan, change by change. Each is intended in the journal, with
+// the values that stand there now, before the directory is touched, and committed
+// after; what is there already is neither journalled nor written. So Apply may be
+// repeated after it was stopped anywhere. A plan that holds a finding of severity
+// Forbid is refused whole.
+func (d *Directories) Apply(ctx context.Context, journal Journal, plan Plan) error {
+	if stop := plan.Forbidden(); len(stop) > 0 {
+		return &migrate.Error{
+			Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Never,
+			Err: errors.New(stop[0].String()), Hint: stop[0].Mend,
+		}
+	}
+	if err := d.closeOpen(ctx, journal); err != nil {
+		return err
+	}
+	for _, change := range plan.Changes {
+		if err := d.applyOne(ctx, journal, change); err != nil {
+			return fmt.Errorf("%s %q on the %s: %w", change.Op, change.DN, change.Forest, err)
+		}
+	}
+	return nil
+}
+
+// closeOpen commits what a process intended and died over. Whether it was written or
+// not makes no difference to what comes next: the plan has been computed anew from
+// what stands in the directory, so a change that was not written is in it again, and
+// one that was is not. The directory has to answer for the entry first, though: an
+// intent stays open as long as nobody can say what became of it.
+func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
+	var open []Change
+	for change, err := range journal.Open(ctx) {
+		if err != nil {
+			return fmt.Errorf("read open changes: %w", err)
+		}
+		open = append(open, change)
+	}
+	for _, change := range open {
+		if _, err := d.lookAt(ctx, change); err != nil {
+			return fmt.Errorf("look at the open change of %q: %w", change.DN, err)
+		}
+		if err := journal.Commit(ctx, change.ID); err != nil {
+			return fmt.Errorf("close the open change of %q: %w", change.DN, err)
+		}
+	}
+	return nil
+}
+
+// lookAt reads what the change is about; an entry without attributes if it is not
+// there.
+func (d *Directories) lookAt(ctx context.Context, change Change) (*Entry, error) {
+	var attrs []string
+	for _, mod := range change.Mods {
+		if !slices.Contains(attrs, mod.Attr) {
+			attrs = append(attrs, mod.Attr)
+		}
+	}
+	entry, err := d.forest(change.Forest).Reader.Get(ctx, change.DN, attrs...)
+	if errors.Is(err, ErrNotFound) {
+		return NewEntry(change.DN, nil), nil
+	}
+	return entry, err
+}
+
+func (d *Directories) applyOne(ctx context.Context, journal Journal, change Change) error {
+	entry, err := d.lookAt(ctx, change)
+	if err != nil {
+		return err
+	}
+	if change.Op == Add && len(entry.Attrs()) > 0 {
+		return ours(change, entry)
+	}
+	if err := unchanged(change, entry); err != nil {
+		return err
+	}
+	change.Mods = remaining(change.Mods, entry)
+	if len(change.Mods) == 0 {
+		return nil
+	}
+	change.Before = before(entry, change.Mods)
+	id, err := journal.Intend(ctx, change)
+	if err != nil {
+		return fmt.Errorf("note in the journal: %w", err)
+	}
+	if err := d.write(ctx, change); err != nil {
+		return err
+	}
+	if err := journal.Commit(ctx, id); err != nil {
+		return fmt.Errorf("commit in the journal: %w", err)
+	}
+	return nil
+}
+
+// write writes the change. An Add that the server says is there already is looked at:
+// the answer to an earlier attempt may have been lost on the way.
+func (d *Directories) write(ctx context.Context, change Change) error {
+	err := d.forest(change.Forest).Writer.Write(ctx, change)
+	if change.Op != Add || !errors.Is(err, ErrExists) {
+		return err
+	}
+	entry, lookErr := d.lookAt(ctx, change)
+	if lookErr != nil {
+		return lookErr
+	}
+	if len(entry.Attrs()) == 0 {
+		return taken(err) // one of its unique names is another entry's
+	}
+	return ours(change, entry)
+}
+
+// ours returns nil if the entry is what the Add would have made of it.
+func ours(change Change, entry *Entry) error {
+	if len(remaining(change.Mods, entry)) == 0 {
+		return nil
+	}
+	return taken(fmt.Errorf("another entry has this name: %w", ErrExists))
+}
+
+// taken marks a name that somebody took since the plan was computed; the next plan
+// finds another one.
+func taken(err error) error {
+	return &migrate.Error{
+		Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Now, Err: err,
+		Hint: "the name was taken in the meantime; it is planned anew",
+	}
+}
+
+// unchanged refuses to write rights that were computed from others than are there now:
+// the list is written whole, and what somebody set in between would be lost.
+func unchanged(change Change, entry *Entry) error {
+	for _, b := range change.Before {
+		present := entry.Bytes(b.Attr)
+		if !strings.EqualFold(b.Attr, attrSecurity) || len(present) != 1 || len(b.Values) != 1 {
+			continue
+		}
+		wanted := slices.ContainsFunc(change.Mods, func(m Mod) bool { return m.Attr == b.Attr && satisfied(m, present) })
+		if !wanted && !sameRights(present[0], b.Values[0]) {
+			return &migrate.Error{
+				Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Now,
+				Err:  errors.New("the permissions were changed by someone else since they were read"),
+				Hint: "it is planned anew",
+			}
+		}
+	}
+	return nil
+}
+
+// remaining returns what the mods still have to do to the entry.
+func remaining(mods []Mod, entry *Entry) []Mod {
+	var rest []Mod
+	for _, mod := range mods {
+		if m, left := remainder(mod, entry.Bytes(mod.Attr)); left {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+// Settled reads back everything that the plan writes. It returns "" when all of it
+// shows, else what is missing first, in one sentence.
+func (d *Directories) Settled(ctx context.Context, plan Plan) (missing string, err error) {
+	for _, change := range plan.Changes {
+		entry, err := d.lookAt(ctx, change)
+		if err != nil {
+			return "", fmt.Errorf("read back %q: %w", change.DN, err)
+		}
+		if len(entry.Attrs()) == 0 && change.Op == Add {
+			return fmt.Sprintf("%s does not show in the %s forest yet", change.DN, change.Forest), nil
+		}
+		if rest := remaining(change.Mods, entry); len(rest) > 0 {
+			return fmt.Sprintf("%s of %s does not show in the %s forest yet", rest[0].Attr, change.DN, change.Forest), nil
+		}
+	}
+	return "", nil
+}

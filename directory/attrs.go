@@ -1,0 +1,104 @@
+package directory
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Attribute names that more than one step uses.
+const (
+	attrSID              = "objectSid"
+	attrSIDHistory       = "sIDHistory"
+	attrMasterSID        = "msExchMasterAccountSid"
+	attrLegacy           = "legacyExchangeDN"
+	attrProxies          = "proxyAddresses"
+	attrTargetAddress    = "targetAddress"
+	attrMailboxGUID      = "msExchMailboxGuid"
+	attrHomeMDB          = "homeMDB"
+	attrHomeServer       = "msExchHomeServerName"
+	attrTypeDetails      = "msExchRecipientTypeDetails"
+	attrDisplayType      = "msExchRecipientDisplayType"
+	attrVersion          = "msExchVersion"
+	attrPoliciesExcluded = "msExchPoliciesExcluded"
+	attrSecurity         = "nTSecurityDescriptor"
+	attrAccountControl   = "userAccountControl"
+)
+
+// galAttrs are what address books show of a person. They are copied as they are.
+var galAttrs = []string{
+	"c", "co", "company", "countryCode", "department", "facsimileTelephoneNumber", "givenName",
+	"homePhone", "info", "initials", "l", "mobile", "msExchAssistantName", "msExchHideFromAddressLists",
+	"msExchUserCulture", "otherHomePhone", "otherTelephone", "pager", "physicalDeliveryOfficeName",
+	"postalCode", "sn", "st", "streetAddress", "telephoneAssistant", "telephoneNumber", "title",
+}
+
+// mailboxAttrs are what ties an object to a mailbox in its own forest; they go when
+// the mailbox is disconnected. msExchMailboxGuid is not among them: with it the
+// mailbox can be connected again.
+var mailboxAttrs = []string{
+	attrHomeMDB, "homeMTA", attrHomeServer, "mDBUseDefaults", "mDBStorageQuota", "mDBOverQuotaLimit",
+	"mDBOverHardQuotaLimit", "msExchMailboxSecurityDescriptor", "msExchMailboxTemplateLink",
+	"msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
+}
+
+// RecipientAttrs names everything that is read of a recipient.
+var RecipientAttrs = slices.Concat([]string{
+	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
+	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
+	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
+	attrVersion, attrPoliciesExcluded, "altRecipient",
+}, galAttrs, mailboxAttrs)
+
+// binaryAttrs are compared octet by octet.
+var binaryAttrs = lowerSet(
+	"objectGUID", attrSID, attrSIDHistory, attrMasterSID, attrMailboxGUID, "msExchArchiveGUID",
+	"msExchMailboxSecurityDescriptor", attrSecurity,
+)
+
+// dnAttrs are compared as distinguished names.
+var dnAttrs = lowerSet(
+	attrHomeMDB, "homeMTA", "msExchMailboxTemplateLink", "msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
+	"altRecipient", "manager", "distinguishedName",
+)
+
+func lowerSet(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[strings.ToLower(name)] = true
+	}
+	return set
+}
+
+// sameValue reports whether the attribute's matching rule takes a and b for the
+// same value: one cannot be added beside the other, and either deletes the other.
+func sameValue(attr string, a, b []byte) bool {
+	switch key := strings.ToLower(attr); {
+	case binaryAttrs[key]:
+		return bytes.Equal(a, b)
+	case dnAttrs[key]:
+		return DN(a).Equal(DN(b))
+	}
+	return strings.EqualFold(string(a), string(b))
+}
+
+// exactValue reports whether nothing would change if b were written over a. Case
+// counts: SMTP: and smtp: are not the same to Exchange.
+func exactValue(attr string, a, b []byte) bool {
+	if dnAttrs[strings.ToLower(attr)] {
+		return DN(a).Equal(DN(b))
+	}
+	return bytes.Equal(a, b)
+}
+
+// texts returns the values as octets.
+func texts(values ...string) [][]byte {
+	out := make([][]byte, len(values))
+	for i, v := range values {
+		out[i] = []byte(v)
+	}
+	return out
+}
+
+func number[N int32 | int64](n N) string { return strconv.FormatInt(int64(n), 10) }

@@ -1,0 +1,208 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// Check returns what forbids the move of the pair, or deserves notice, before anything
+// is touched. database is the target database's name; "" is the one of the Rules.
+func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]migrate.Finding, error) {
+	findings := d.checkSource(pair)
+	staged, err := d.PlanStage(ctx, pair)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, staged.Findings...)
+	if d.Target.Info.HasExchange {
+		findings = append(findings, warn("exchange.owns-mailboxes", pair.Source.String(),
+			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
+			"Pre-stage with reforest and let Exchange move the mailbox."))
+	}
+	_, missing, err := d.database(ctx, pair, database)
+	return append(findings, missing...), err
+}
+
+// checkRules looks at what the operator configured.
+func (d *Directories) checkRules() []migrate.Finding {
+	var findings []migrate.Finding
+	if d.Rules.TargetRouting == "" {
+		findings = append(findings, forbid("rules.target-routing", "target",
+			"No mail domain is named that only the target delivers.", "Configure the target's routing domain."))
+	}
+	if !strings.HasPrefix(d.Rules.LegacyPrefix, "/o=") {
+		findings = append(findings, forbid("rules.legacy-prefix", "target",
+			"The prefix of legacyExchangeDN does not begin with /o=.", "Configure it as /o=Organisation/ou=Group."))
+	}
+	if d.Rules.TargetOU == "" {
+		findings = append(findings, forbid("rules.target-ou", "target",
+			"No place is named for new target users.", "Configure the target's organizational unit."))
+	}
+	return findings
+}
+
+// checkSource looks at the source object alone.
+func (d *Directories) checkSource(pair Pair) []migrate.Finding {
+	source, whom := pair.Source, pair.Source.String()
+	if !source.IsMailbox() {
+		if pair.Target != nil && pair.Target.IsMailbox() {
+			return []migrate.Finding{note("source.moved", whom, "The mailbox is in the target forest already.")}
+		}
+		return []migrate.Finding{forbid("source.not-mailbox", whom,
+			"The source object has no mailbox.", "Take it off the batch, or name the object that has the mailbox.")}
+	}
+	findings := append(checkAddresses(source), checkAccount(source)...)
+	if source.TargetAddress != "" && !d.routes(source) {
+		findings = append(findings, warn("source.forwards", whom,
+			fmt.Sprintf("The source mailbox sends its mail on to %s.", source.TargetAddress),
+			"Clear targetAddress if the mailbox should receive mail until it is switched."))
+	}
+	if d.Rules.SourceRouting != "" && !strings.EqualFold(d.sourceAddress(source).Domain(), d.Rules.SourceRouting) {
+		findings = append(findings, warn("source.routing", whom,
+			fmt.Sprintf("The source has no address in %s; mail will be sent to %s.", d.Rules.SourceRouting, d.sourceAddress(source)),
+			"Add an address in that domain if the target would keep mail for the other one."))
+	}
+	return findings
+}
+
+func checkAddresses(source *Recipient) []migrate.Finding {
+	var findings []migrate.Finding
+	whom := source.String()
+	switch primaries := source.Proxies.primaries(); {
+	case len(primaries) == 0 && source.Address() != "":
+		findings = append(findings, warn("source.primary-none", whom,
+			fmt.Sprintf("No SMTP address is marked as primary; %s is taken for it.", source.Address()),
+			"Mark the right one with SMTP: in upper case."))
+	case len(primaries) > 1:
+		findings = append(findings, warn("source.primary-several", whom,
+			fmt.Sprintf("%d SMTP addresses are marked as primary; %s is taken for it.", len(primaries), source.Address()),
+			"Leave SMTP: in upper case on the right one alone."))
+	}
+	if source.Legacy == "" {
+		findings = append(findings, warn("x500.source-missing", whom,
+			"The source has no legacyExchangeDN, so replies to its old mail inside the forest cannot be resolved.",
+			"Let Exchange's Update-Recipient set one."))
+	}
+	return findings
+}
+
+func checkAccount(source *Recipient) []migrate.Finding {
+	var findings []migrate.Finding
+	switch {
+	case source.Disabled && source.MasterSID == "" && source.Kind() == KindUser:
+		findings = append(findings, warn("source.disabled", source.String(),
+			"The account is disabled and no other account owns the mailbox.", "Check whether anybody still needs it."))
+	case !source.Disabled && source.MasterSID != "":
+		findings = append(findings, warn("source.two-owners", source.String(),
+			"The account is enabled although another account owns the mailbox (msExchMasterAccountSid).",
+			"Disable the account, or clear msExchMasterAccountSid."))
+	}
+	if source.Entry.Has("altRecipient") {
+		findings = append(findings, note("source.alt-recipient", source.String(),
+			"Its mail is also delivered to "+source.Entry.First("altRecipient")+"; that does not move along."))
+	}
+	return findings
+}
+
+// checkMatch looks at what was found at the target. A mailbox is another person's
+// unless this move is known to have made or found it.
+func (d *Directories) checkMatch(pair Pair) []migrate.Finding {
+	target := pair.Target
+	if target == nil {
+		return nil
+	}
+	what := fmt.Sprintf("%s stands for it at the target (%s) and is a ", target.DN, pair.Evidence)
+	switch {
+	case target.Class == ClassGroup:
+		return []migrate.Finding{forbid("match.group", pair.Source.String(), what+"group.",
+			"Take the shared address off the group, or rename it.")}
+	case target.Class != ClassUser:
+		return []migrate.Finding{forbid("match.contact", pair.Source.String(), what+target.Class+".",
+			"Replace it with a mail-enabled user that keeps all of its addresses.")}
+	case target.IsMailbox() && !d.own(pair):
+		return []migrate.Finding{forbid("match.mailbox", pair.Source.String(), what+"mailbox already.",
+			"Find out whose it is: remove the shared address, or take the person off the batch.")}
+	}
+	return nil
+}
+
+// own reports whether the target mailbox is this move's: its twin from an earlier step,
+// or one that bears the GUID that only this source can have brought about.
+func (d *Directories) own(pair Pair) bool {
+	return pair.Evidence == EvidenceTwin || pair.Target.MailboxGUID == mailboxGUID(pair)
+}
+
+// checkTaken looks for other objects of the forest that have one of the names which
+// the changes add to it. holder is the object that is to have them; nil if it is new.
+func (f *Forest) checkTaken(ctx context.Context, holder *Recipient, changes []Change) ([]migrate.Finding, error) {
+	names := addedNames(f.Side, changes)
+	holders, err := f.holders(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("look for taken addresses: %w", err)
+	}
+	var findings []migrate.Finding
+	for _, other := range holders {
+		if other.same(holder) {
+			continue
+		}
+		findings = append(findings, forbid("address.taken", string(other.DN),
+			fmt.Sprintf("It has %s in the %s forest, which this move has to give to another object.", names.shared(other), f.Side),
+			"Remove the address from one of the two."))
+	}
+	return findings, nil
+}
+
+// addedNames returns the names that the changes write to proxyAddresses of one side.
+func addedNames(side Side, changes []Change) addressSet {
+	var values Proxies
+	for _, change := range changes {
+		for _, mod := range change.Mods {
+			if change.Forest == side && mod.Attr == attrProxies {
+				for _, v := range mod.Values {
+					values = append(values, string(v))
+				}
+			}
+		}
+	}
+	return addressSet{smtp: values.SMTP(), x500: values.X500()}
+}
+
+// database resolves the database a pair is to open its mailbox on. A name that does
+// not lead to exactly one is a finding.
+func (d *Directories) database(ctx context.Context, pair Pair, name string) (DN, []migrate.Finding, error) {
+	if name == "" {
+		name = d.Rules.Database
+	}
+	whom := pair.Source.String()
+	if name == "" {
+		return "", []migrate.Finding{forbid("database.unset", whom, "No target database is named.",
+			"Name one in the batch file or in the configuration.")}, nil
+	}
+	dn, err := d.ResolveDatabase(ctx, name)
+	var ambiguous *AmbiguousError
+	switch {
+	case errors.As(err, &ambiguous):
+		return "", []migrate.Finding{forbid("database.several", whom, ambiguous.Error()+".",
+			"Name the database by its distinguished name.")}, nil
+	case errors.Is(err, ErrNotFound):
+		return "", []migrate.Finding{forbid("database.missing", whom,
+			fmt.Sprintf("The target forest has no database %q.", name), "Correct the name.")}, nil
+	}
+	return dn, nil, err
+}
+
+func forbid(rule, whom, what, mend string) migrate.Finding {
+	return migrate.Finding{Rule: rule, Severity: migrate.Forbid, Whom: whom, What: what, Mend: mend}
+}
+
+func warn(rule, whom, what, mend string) migrate.Finding {
+	return migrate.Finding{Rule: rule, Severity: migrate.Warn, Whom: whom, What: what, Mend: mend}
+}
+
+func note(rule, whom, what string) migrate.Finding {
+	return migrate.Finding{Rule: rule, Severity: migrate.Note, Whom: whom, What: what}
+}

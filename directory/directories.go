@@ -1,0 +1,119 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// Rules say how the two organisations are joined.
+type Rules struct {
+	// SourceRouting and TargetRouting are mail domains for which each side alone is
+	// authoritative, so that an address in them reaches that side from anywhere.
+	// Without SourceRouting mail is sent to the primary address; TargetRouting is
+	// required.
+	SourceRouting, TargetRouting string
+	// TargetOU is where new target users are put; required.
+	TargetOU DN
+	// LegacyPrefix begins the legacyExchangeDN of new target users:
+	// /o=Org/ou=Group; required.
+	LegacyPrefix string
+	// Database names the target database where a move names none.
+	Database string
+	// Legacy lists domain SIDs that are stripped besides the source forest's own.
+	Legacy []migrate.SID
+}
+
+// Directories are the two forests and what joins them. Its methods read; only
+// Apply writes.
+type Directories struct {
+	Source, Target Forest
+	Rules          Rules
+}
+
+// A Pair is a source recipient and the target object that stands for it.
+type Pair struct {
+	Source   *Recipient
+	Target   *Recipient // nil: none stands for it yet
+	Evidence string     // why they belong together: EvidenceTwin, or the value they share
+}
+
+// EvidenceTwin is the evidence of a pair whose target was known from an earlier step.
+const EvidenceTwin = "known twin"
+
+// An AmbiguousError says that more than one object answers to an identity. It is a
+// question for a person, never a guess.
+type AmbiguousError struct {
+	Identity string
+	DNs      []DN //nolint:staticcheck // the plural of DN
+}
+
+func (e *AmbiguousError) Error() string {
+	names := make([]string, len(e.DNs))
+	for i, dn := range e.DNs {
+		names[i] = string(dn)
+	}
+	return fmt.Sprintf("%s stands for %d objects: %s", e.Identity, len(e.DNs), strings.Join(names, "; "))
+}
+
+// Reload reads both sides of the pair again, by objectGUID, wherever they have been
+// moved to since.
+func (d *Directories) Reload(ctx context.Context, pair Pair) (Pair, error) {
+	source, err := d.Source.byGUID(ctx, pair.Source.GUID)
+	if err != nil {
+		return Pair{}, fmt.Errorf("read source %q again: %w", pair.Source.DN, err)
+	}
+	pair.Source = source
+	if pair.Target == nil {
+		return pair, nil
+	}
+	target, err := d.Target.byGUID(ctx, pair.Target.GUID)
+	if err != nil {
+		return Pair{}, fmt.Errorf("read target %q again: %w", pair.Target.DN, err)
+	}
+	pair.Target = target
+	return pair, nil
+}
+
+func (d *Directories) forest(side Side) *Forest {
+	if side == Source {
+		return &d.Source
+	}
+	return &d.Target
+}
+
+// byGUID returns the recipient with the objectGUID, or ErrNotFound.
+func (f *Forest) byGUID(ctx context.Context, guid migrate.GUID) (*Recipient, error) {
+	found, err := f.recipients(ctx, Query{Filter: EqBytes("objectGUID", guid[:])})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("find objectGUID %s: %w", guid, ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// recipients returns what the query finds, read with RecipientAttrs. A base that the
+// server does not hold has no recipients.
+func (f *Forest) recipients(ctx context.Context, query Query) ([]*Recipient, error) {
+	query.Attrs = RecipientAttrs
+	var found []*Recipient
+	for entry, err := range f.Reader.Find(ctx, query) {
+		if errors.Is(err, ErrNotFound) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("search the %s forest: %w", f.Side, err)
+		}
+		r, err := ParseRecipient(entry)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, nil
+}

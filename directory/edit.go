@@ -1,0 +1,137 @@
+package directory
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An edit collects what one entry still lacks. What is there already adds nothing to
+// it, so the edit of an entry that is as it should be is empty.
+type edit struct {
+	entry *Entry
+	mods  []Mod
+}
+
+// set makes the values all that the attribute has.
+func (e *edit) set(attr string, values ...[]byte) {
+	mod := Mod{Op: ReplaceValues, Attr: attr, Values: values}
+	if !satisfied(mod, e.entry.Bytes(attr)) {
+		e.mods = append(e.mods, mod)
+	}
+}
+
+// setText is set for text.
+func (e *edit) setText(attr string, values ...string) { e.set(attr, texts(values...)...) }
+
+// fill sets the attribute if it has no value. No values, or an empty one, fill nothing.
+func (e *edit) fill(attr string, values ...[]byte) {
+	values = slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return len(v) == 0 })
+	if !e.entry.Has(attr) && len(values) > 0 {
+		e.mods = append(e.mods, Mod{Op: ReplaceValues, Attr: attr, Values: values})
+	}
+}
+
+// fillText is fill for text.
+func (e *edit) fillText(attr string, values ...string) { e.fill(attr, texts(values...)...) }
+
+// add adds those of the values that the attribute does not have.
+func (e *edit) add(attr string, values ...string) {
+	var lacking [][]byte
+	for _, v := range texts(values...) {
+		if !contains(attr, e.entry.Bytes(attr), v) && !contains(attr, lacking, v) {
+			lacking = append(lacking, v)
+		}
+	}
+	if len(lacking) > 0 {
+		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: lacking})
+	}
+}
+
+// clear removes the attribute.
+func (e *edit) clear(attr string) {
+	if e.entry.Has(attr) {
+		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr})
+	}
+}
+
+// changes returns the edit as one Change, or none if there is nothing to do.
+func (e *edit) changes(side Side, why string) []Change {
+	if len(e.mods) == 0 {
+		return nil
+	}
+	return []Change{{
+		Forest: side, Op: Modify, DN: e.entry.DN, Mods: e.mods, Before: before(e.entry, e.mods), Why: why,
+	}}
+}
+
+// before returns the values that the attributes of mods have in entry.
+func before(entry *Entry, mods []Mod) []Mod {
+	var image []Mod
+	for _, m := range mods {
+		known := slices.ContainsFunc(image, func(b Mod) bool { return b.Attr == m.Attr })
+		if values := entry.Bytes(m.Attr); len(values) > 0 && !known {
+			image = append(image, Mod{Op: ReplaceValues, Attr: m.Attr, Values: values})
+		}
+	}
+	return image
+}
+
+// contains reports whether the attribute takes value for one of values. Of
+// userAccountControl the server sets further bits by itself (MS-ADTS 3.1.1.5.2.4), so
+// the bits of value are enough.
+func contains(attr string, values [][]byte, value []byte) bool {
+	if strings.EqualFold(attr, attrAccountControl) && len(values) == 1 {
+		return hasBits(string(values[0]), string(value))
+	}
+	return slices.ContainsFunc(values, func(v []byte) bool { return sameValue(attr, v, value) })
+}
+
+// satisfied reports whether an attribute with the present values is as mod wants it.
+func satisfied(mod Mod, present [][]byte) bool {
+	_, left := remainder(mod, present)
+	return !left
+}
+
+// remainder returns what mod still has to do to an attribute with the present values:
+// an addition without the values that are there, a deletion without those that are
+// not. The second result is false if that is nothing.
+func remainder(mod Mod, present [][]byte) (Mod, bool) {
+	switch mod.Op {
+	case AddValues:
+		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), func(v []byte) bool {
+			return contains(mod.Attr, present, v)
+		})
+		return mod, len(mod.Values) > 0
+	case DeleteValues:
+		if len(mod.Values) == 0 {
+			return mod, len(present) > 0
+		}
+		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), func(v []byte) bool {
+			return !contains(mod.Attr, present, v)
+		})
+		return mod, len(mod.Values) > 0
+	case ReplaceValues:
+		return mod, !replaced(mod, present)
+	}
+	return mod, true
+}
+
+// replaced reports whether the present values are those of a replacement.
+func replaced(mod Mod, present [][]byte) bool {
+	if strings.EqualFold(mod.Attr, attrSecurity) && len(mod.Values) == 1 && len(present) == 1 {
+		return sameRights(present[0], mod.Values[0])
+	}
+	if len(present) != len(mod.Values) {
+		return false
+	}
+	return !slices.ContainsFunc(mod.Values, func(want []byte) bool {
+		return !slices.ContainsFunc(present, func(have []byte) bool { return exactValue(mod.Attr, have, want) })
+	})
+}
+
+func hasBits(have, want string) bool {
+	h, err := strconv.ParseInt(have, 10, 64)
+	w, err2 := strconv.ParseInt(want, 10, 64)
+	return err == nil && err2 == nil && h&w == w
+}

@@ -1,0 +1,150 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"reforest/migrate"
+)
+
+// The most UTF-16 units that names may have (MS-ADA1 2.110 cn; MS-SAMR 3.1.1.6).
+const (
+	maxCN  = 64
+	maxSam = 20
+)
+
+// lastNumber is where counting for a free name ends and the source's GUID is used.
+const lastNumber = 99
+
+// newNames are the unique names of a new target user.
+type newNames struct{ cn, sam, upn string }
+
+// newNames finds names that are free at the target: the source's own where they are,
+// else with a number after them, counted from 2.
+func (d *Directories) newNames(ctx context.Context, source *Recipient) (names newNames, err error) {
+	cn := source.DN.Name()
+	names.cn, err = free(ctx, candidates(cn, maxCN, " ", source.GUID), d.hasChild)
+	if err != nil {
+		return names, fmt.Errorf("find a free common name: %w", err)
+	}
+	sam := source.Sam
+	if sam == "" {
+		sam = source.Alias
+	}
+	names.sam, err = free(ctx, candidates(sam, maxSam, "", source.GUID), d.hasSam)
+	if err != nil {
+		return names, fmt.Errorf("find a free account name: %w", err)
+	}
+	local, suffix := d.upnParts(source)
+	upns := func(yield func(string) bool) {
+		for name := range candidates(local, maxCN, "", source.GUID) {
+			if !yield(name + "@" + suffix) {
+				return
+			}
+		}
+	}
+	names.upn, err = free(ctx, upns, d.hasUPN)
+	if err != nil {
+		return names, fmt.Errorf("find a free user principal name: %w", err)
+	}
+	return names, nil
+}
+
+// upnParts returns the source's UPN where its suffix belongs to the target, else the
+// alias in the target's own domain.
+func (d *Directories) upnParts(source *Recipient) (local, suffix string) {
+	if at := strings.LastIndexByte(source.UPN, '@'); at > 0 && d.Target.Info.hasSuffix(source.UPN[at+1:]) {
+		return source.UPN[:at], source.UPN[at+1:]
+	}
+	if len(d.Target.Info.Domains) > 0 {
+		return source.Alias, d.Target.Info.Domains[0].DNS
+	}
+	return source.Alias, dnsName(d.Target.Info.DefaultNC)
+}
+
+func (d *Directories) hasChild(ctx context.Context, cn string) (bool, error) {
+	_, err := d.Target.Reader.Get(ctx, d.Rules.TargetOU.Child("CN", cn), "cn")
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// hasSam asks the server's own domain: account names are unique within it.
+func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
+	return d.Target.holds(ctx, "", Eq("sAMAccountName", sam))
+}
+
+// hasUPN asks every domain of the forest: UPNs are unique within it
+// (MS-ADTS 3.1.1.5.1.3).
+func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
+	for _, domain := range d.Target.Info.Domains {
+		if held, err := d.Target.holds(ctx, domain.DN, Eq("userPrincipalName", upn)); held || err != nil {
+			return held, err
+		}
+	}
+	return false, nil
+}
+
+// holds reports whether anything below base matches. A base that the server does not
+// hold has nothing that it could answer for.
+func (f *Forest) holds(ctx context.Context, base DN, filter Filter) (bool, error) {
+	for _, err := range f.Reader.Find(ctx, Query{Base: base, Filter: filter, Attrs: []string{"cn"}}) {
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// candidates yields name cut to limit UTF-16 units, then with 2, 3, … after it, and at
+// last with as much of the GUID as fits.
+func candidates(name string, limit int, separator string, guid migrate.GUID) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(cut(name, limit)) {
+			return
+		}
+		for n := 2; n <= lastNumber; n++ {
+			suffix := separator + strconv.Itoa(n)
+			if !yield(cut(name, limit-len(suffix)) + suffix) {
+				return
+			}
+		}
+		yield(cut(hexGUID(guid), limit))
+	}
+}
+
+// cut returns at most limit UTF-16 units of name, without a space or period at the
+// end, which an account name must not have.
+func cut(name string, limit int) string {
+	units := 0
+	for i, r := range name {
+		if units += utf16.RuneLen(r); units > limit {
+			name = name[:i]
+			break
+		}
+	}
+	return strings.TrimRight(name, " .")
+}
+
+// free returns the first candidate that is not taken.
+func free(ctx context.Context, names iter.Seq[string], taken func(context.Context, string) (bool, error)) (string, error) {
+	last := ""
+	for name := range names {
+		held, err := taken(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if !held {
+			return name, nil
+		}
+		last = name
+	}
+	return "", fmt.Errorf("%q and all before it are taken: %w", last, ErrExists)
+}

@@ -1,0 +1,208 @@
+package directory
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// What an object is shown as in address books once it is a mailbox.
+const (
+	displayMailbox   int32 = 1073741824 // 0x40000000: rights can be given to it
+	displayShared    int32 = 0
+	displayRoom      int32 = 7
+	displayEquipment int32 = 8
+)
+
+// noPolicies in msExchPoliciesExcluded keeps address policies from rewriting what the
+// move has written.
+const noPolicies = "{26491cfc-9e50-4857-861b-0cb8df22b5d7}"
+
+// PlanOpen plans the mailbox of the target, on the database with the name, or on the
+// one of the Rules. targetAddress stays: mail goes on reaching the source. Where
+// Exchange runs the mailbox is Exchange's to make, and the plan says so.
+func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) (Plan, error) {
+	plan := Plan{Findings: d.checkOpen(pair)}
+	if len(plan.Forbidden()) > 0 {
+		return plan, nil
+	}
+	dn, findings, err := d.database(ctx, pair, database)
+	if err != nil || len(findings) > 0 {
+		return Plan{Findings: findings}, err
+	}
+	if pair.Target.HomeMDB != "" { // it may have been moved within the target since
+		dn = pair.Target.HomeMDB
+	}
+	server, err := d.homeServer(ctx, dn)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Changes = openMailbox(pair, dn, server)
+	return plan, nil
+}
+
+func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
+	whom := pair.Source.String()
+	if pair.Target == nil {
+		return []migrate.Finding{forbid("open.no-target", whom, "There is no target user yet.", "Stage the move first.")}
+	}
+	if d.Target.Info.HasExchange && !pair.Target.IsMailbox() {
+		return []migrate.Finding{forbid("exchange.owns-mailboxes", whom,
+			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
+			"Let Exchange move or enable the mailbox.")}
+	}
+	return d.checkMatch(pair)
+}
+
+func openMailbox(pair Pair, database DN, server string) []Change {
+	guid := mailboxGUID(pair)
+	kind := pair.Source.Kind()
+	details, display := mailboxTypes(kind)
+	e := edit{entry: pair.Target.Entry}
+	e.fillText(attrHomeMDB, string(database))
+	e.fill(attrMailboxGUID, guid[:])
+	e.fillText(attrHomeServer, server)
+	e.fillText("mDBUseDefaults", "TRUE")
+	e.fillText(attrVersion, versionExchange2010)
+	if kind == KindShared {
+		self, _ := migrate.Self.Bytes() // a constant that parses
+		e.fill(attrMasterSID, self)
+	}
+	e.setText(attrTypeDetails, number(details))
+	e.setText(attrDisplayType, number(display))
+	return e.changes(Target, "open the target mailbox")
+}
+
+// mailboxTypes returns msExchRecipientTypeDetails and msExchRecipientDisplayType. A
+// linked mailbox becomes one of the account's own: its account is in the target.
+func mailboxTypes(kind string) (details int64, display int32) {
+	switch kind {
+	case KindShared:
+		return typeShared, displayShared
+	case KindRoom:
+		return typeRoom, displayRoom
+	case KindEquipment:
+		return typeEquipment, displayEquipment
+	}
+	return typeUser, displayMailbox
+}
+
+// homeServer returns the legacyExchangeDN of the server that owns the database, or one
+// made of the database's name where the forest has no such server.
+func (d *Directories) homeServer(ctx context.Context, database DN) (string, error) {
+	invented := d.Rules.LegacyPrefix + "/cn=Configuration/cn=Servers/cn=" + legacyName(database.Name())
+	entry, err := d.Target.Reader.Get(ctx, database, "msExchOwningServer")
+	if err != nil {
+		return "", fmt.Errorf("read database %q: %w", database, err)
+	}
+	owner := DN(entry.First("msExchOwningServer"))
+	if owner == "" {
+		return invented, nil
+	}
+	server, err := d.Target.Reader.Get(ctx, owner, attrLegacy)
+	if errors.Is(err, ErrNotFound) || err == nil && !server.Has(attrLegacy) {
+		return invented, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read server %q: %w", owner, err)
+	}
+	return server.First(attrLegacy), nil
+}
+
+// mailboxGUID returns the GUID of the target mailbox. It follows from the source
+// mailbox and the target's domain alone, so that a mailbox this move has opened is
+// known for its own after any crash; it is not the source's, because two mailboxes
+// must never share one (RFC 9562 5.8: version 8).
+func mailboxGUID(pair Pair) migrate.GUID {
+	source := pair.Source.MailboxGUID
+	if source.IsZero() {
+		source = pair.Source.GUID
+	}
+	sum := sha256.Sum256(slices.Concat([]byte("target mailbox\x00"), source[:], []byte(pair.Target.SID.Domain())))
+	b := sum[:16]
+	b[6] = b[6]&0x0f | 0x80
+	b[8] = b[8]&0x3f | 0x80
+	text := hex.EncodeToString(b)
+	guid, _ := migrate.ParseGUID(strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-"))
+	return guid // text always has the shape that ParseGUID wants
+}
+
+// PlanDeliver plans that the target delivers mail to its own mailbox: targetAddress is
+// cleared. A target without a mailbox would bounce it, so that is forbidden.
+func (d *Directories) PlanDeliver(_ context.Context, pair Pair) (Plan, error) {
+	if pair.Target == nil || !pair.Target.IsMailbox() {
+		return Plan{Findings: []migrate.Finding{forbid("deliver.no-mailbox", pair.Source.String(),
+			"The target has no mailbox that could take the mail.", "Open the target mailbox first.")}}, nil
+	}
+	e := edit{entry: pair.Target.Entry}
+	e.clear(attrTargetAddress)
+	return Plan{Changes: e.changes(Target, "deliver mail at the target")}, nil
+}
+
+// PlanForward plans that the source, still a mailbox, sends its mail on to the target.
+// It is forbidden as long as the target sends mail to the source: that would be a loop.
+func (d *Directories) PlanForward(_ context.Context, pair Pair) (Plan, error) {
+	if stop := d.checkForward(pair); len(stop) > 0 {
+		return Plan{Findings: stop}, nil
+	}
+	e := edit{entry: pair.Source.Entry}
+	d.forward(&e, pair.Source)
+	return Plan{Changes: e.changes(Source, "forward mail from the source to the target")}, nil
+}
+
+// forward makes the entry send its mail to the target. The address has to be one of its
+// own, or mail that is sent on and answered is not recognised.
+func (d *Directories) forward(e *edit, source *Recipient) {
+	routing := string(d.routingAddress(source))
+	e.add(attrProxies, "smtp:"+routing)
+	if !d.routes(source) {
+		e.setText(attrTargetAddress, "SMTP:"+routing)
+	}
+}
+
+// checkForward refuses a forwarding that would lose mail or send it in circles.
+func (d *Directories) checkForward(pair Pair) []migrate.Finding {
+	whom := pair.Source.String()
+	switch {
+	case d.Rules.TargetRouting == "" || pair.Source.Alias == "":
+		return []migrate.Finding{forbid("forward.no-address", whom,
+			"No address can be made for forwarding: the target's routing domain or the alias is missing.",
+			"Configure the one and set the other.")}
+	case pair.Target == nil || !pair.Target.IsMailbox():
+		return []migrate.Finding{forbid("forward.no-mailbox", whom,
+			"The target has no mailbox that could take the mail.", "Open the target mailbox first.")}
+	case pair.Target.TargetAddress != "":
+		return []migrate.Finding{forbid("forward.loop", whom,
+			fmt.Sprintf("The target sends its mail to %s; forwarding to it would make a loop.", pair.Target.TargetAddress),
+			"Let the target deliver first.")}
+	case !pair.Target.Proxies.HasSMTP(d.routingAddress(pair.Source)):
+		return []migrate.Finding{forbid("routing.missing", whom,
+			fmt.Sprintf("The target does not have the address %s, to which mail would be forwarded.", d.routingAddress(pair.Source)),
+			"Stage the move again.")}
+	}
+	return nil
+}
+
+// PlanDisconnect plans that the source lets go of its mailbox and becomes a mail user
+// that forwards, in one modification: there is no instant at which an address is gone.
+// The mailbox itself, its GUID and every address stay.
+func (d *Directories) PlanDisconnect(_ context.Context, pair Pair) (Plan, error) {
+	if stop := d.checkForward(pair); len(stop) > 0 {
+		return Plan{Findings: stop}, nil
+	}
+	e := edit{entry: pair.Source.Entry}
+	for _, attr := range mailboxAttrs {
+		e.clear(attr)
+	}
+	d.forward(&e, pair.Source)
+	e.setText(attrTypeDetails, number(typeMailUser))
+	e.setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
+	e.add(attrPoliciesExcluded, noPolicies)
+	return Plan{Changes: e.changes(Source, "disconnect the source mailbox and turn the source into a mail user")}, nil
+}
