@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -61,3 +62,16 @@ type Runs interface {
 	Begin(ctx context.Context, run Run) error
 	End(ctx context.Context, id RunID, at time.Time, outcome Outcome) error
 }
+
+// A StoreError is a failure of the store itself: disk full, out of reach, broken.
+// It ends the run; no move is to blame for it.
+type StoreError struct {
+	Path string // the store's file, or its address without a password
+	Op   string // "commit chunk"
+	Err  error
+}
+
+func (e *StoreError) Error() string { return fmt.Sprintf("store %s: %s: %v", e.Path, e.Op, e.Err) }
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }

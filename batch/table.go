@@ -308,9 +308,13 @@ func cutQuoted(f field, text, body string, separator rune) (field, int, bool) {
 
 // nearestColumn returns the known column with the least edit distance to text; of
 // several the first in the order of columnNames.
-func nearestColumn(text string) string {
+func nearestColumn(text string) string { return Nearest(text, columnNames()) }
+
+// Nearest returns the known name with the least edit distance to text, without regard
+// to case; of several the first; "" if none is known.
+func Nearest(text string, known []string) string {
 	best, least := "", -1
-	for _, name := range columnNames() {
+	for _, name := range known {
 		if d := editDistance(strings.ToLower(text), strings.ToLower(name)); least < 0 || d < least {
 			best, least = name, d
 		}

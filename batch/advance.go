@@ -1,0 +1,187 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// Advance carries the claimed move forward until it ends, has to wait, or the run
+// is stopping. What it came to is in the store when it returns. The error is one
+// that no move is to blame for: the store is out of reach, the claim is lost, the
+// servers refuse our credentials, or ctx has ended.
+func (m *Mover) Advance(ctx context.Context, claim Claim) error {
+	w := &work{claim: claim, move: claim.Move}
+	w.content, w.changes = m.Store.Journals(claim)
+	if w.move.StartedAt.IsZero() {
+		w.move.StartedAt = time.Now().UTC()
+	}
+	for !w.move.State.Ended() && !m.stopping() {
+		goesOn, err := m.advance(ctx, w)
+		if err != nil {
+			return err
+		}
+		if !goesOn {
+			return nil
+		}
+	}
+	return nil
+}
+
+// advance runs one step and stores what it came to. It reports whether the move
+// can go on at once.
+func (m *Mover) advance(ctx context.Context, w *work) (goesOn bool, err error) {
+	w.move.Of = m.Attempts
+	w.move.Reason, w.move.Hint, w.move.NextAt = "", "", time.Time{}
+	w.move.State = stateIn(w.move.Phase)
+	verdict, err := m.try(ctx, w)
+	switch {
+	case errors.Is(err, errStopping):
+		return false, m.save(ctx, w)
+	case ctx.Err() != nil:
+		return false, errors.Join(context.Cause(ctx), m.save(ctx, w))
+	case fatal(err):
+		return false, err
+	case err != nil:
+		return false, m.failedAttempt(ctx, w, err)
+	case !verdict.until.IsZero():
+		return false, m.wait(ctx, w, verdict)
+	}
+	return true, m.phaseDone(ctx, w)
+}
+
+// errGaveUp is the cause of a move that failed by trying too often.
+var errGaveUp = errors.New("no attempts left")
+
+// errStopping leaves a step because the operator has asked to stop.
+var errStopping = errors.New("stopping")
+
+// try runs the step, and once more at once if it failed in a way that asks for it.
+func (m *Mover) try(ctx context.Context, w *work) (Verdict, error) {
+	step := m.steps[w.move.Phase]
+	verdict, err := step(ctx, w)
+	if e := migrate.AsError(err); e != nil && e.Retry == migrate.Now && ctx.Err() == nil {
+		m.Logger.Debug("tried again at once", "mailbox", w.move.Identity, "phase", w.move.Phase, "err", err)
+		return step(ctx, w)
+	}
+	return verdict, err
+}
+
+// fatal reports whether the error ends the run rather than the move.
+func fatal(err error) bool {
+	var store *StoreError
+	if errors.As(err, &store) || errors.Is(err, ErrLostClaim) {
+		return true
+	}
+	e := migrate.AsError(err)
+	return e != nil && e.Reach == migrate.WholeRun
+}
+
+// stateIn returns the state of a move that is at work in the phase.
+func stateIn(p Phase) State {
+	switch p {
+	case PhaseMatch, PhaseStage, PhaseSettle, PhaseOpen, PhaseCopy:
+		return Moving
+	case PhaseSwitch, PhaseClean, PhaseVerify:
+		return Switching
+	case PhaseDone:
+		return Moved
+	}
+	return Planned
+}
+
+// phaseDone moves on to the next phase, or to the end.
+func (m *Mover) phaseDone(ctx context.Context, w *work) error {
+	done := w.event(EventPhase, string(w.move.Phase)+" done")
+	w.move.Phase, w.move.Step, w.move.Attempt = w.move.Phase.Next(), "", 0
+	if w.move.Phase == PhaseSwitch {
+		w.move.State = Ready
+	}
+	if w.move.Phase != PhaseDone {
+		return m.save(ctx, w, done)
+	}
+	w.move.State, w.move.EndedAt = Moved, time.Now().UTC()
+	if w.move.Skips > 0 {
+		w.move.State = MovedWithSkips
+	}
+	return m.save(ctx, w, done, w.event(EventEnded, string(w.move.State)))
+}
+
+// failedAttempt lets the move wait for another attempt, or fail if trying again is
+// no use or has been done often enough.
+func (m *Mover) failedAttempt(ctx context.Context, w *work, cause error) error {
+	e := migrate.AsError(cause)
+	if e != nil {
+		w.move.Hint = e.Hint
+	}
+	if e == nil || e.Retry == migrate.Never {
+		return m.fail(ctx, w, cause, words(cause))
+	}
+	until := time.Now().Add(max(m.Interval, e.After))
+	return m.wait(ctx, w, Verdict{until: until, reason: words(cause), failed: true})
+}
+
+// wait lets the move wait; after a failed attempt only while attempts are left.
+func (m *Mover) wait(ctx context.Context, w *work, v Verdict) error {
+	if v.failed && w.move.Attempt >= m.Attempts {
+		return m.fail(ctx, w, errGaveUp, fmt.Sprintf("gave up after %d attempts: %s", w.move.Attempt, v.reason))
+	}
+	if v.failed {
+		w.move.Attempt++
+	}
+	w.move.State, w.move.Reason, w.move.NextAt = Waiting, v.reason, v.until.UTC()
+	return m.save(ctx, w, w.event(EventWait, v.reason))
+}
+
+func (m *Mover) fail(ctx context.Context, w *work, cause error, reason string) error {
+	m.Logger.Debug("move failed", "mailbox", w.move.Identity, "phase", w.move.Phase, "err", cause)
+	w.move.State, w.move.Reason, w.move.EndedAt = Failed, reason, time.Now().UTC()
+	var forbidden *forbiddenError
+	if errors.As(cause, &forbidden) {
+		w.move.Hint = forbidden.hint()
+	}
+	var ambiguous *directory.AmbiguousError
+	if errors.As(cause, &ambiguous) {
+		w.move.Hint = "decide which of them stands for this person and take the address or X500 value off the others"
+	}
+	return m.save(ctx, w, w.event(EventFailed, reason))
+}
+
+// words turns an error into one line for the operator.
+func words(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// A forbiddenError holds the findings that stop a move.
+type forbiddenError struct{ findings []migrate.Finding }
+
+func (e *forbiddenError) Error() string {
+	var whats []string
+	for _, f := range e.findings {
+		whats = append(whats, fmt.Sprintf("%s (%s)", f.What, f.Rule))
+	}
+	return strings.Join(whats, "; ")
+}
+
+func (e *forbiddenError) hint() string {
+	var mends []string
+	for _, f := range e.findings {
+		if f.Mend != "" {
+			mends = append(mends, f.Mend)
+		}
+	}
+	return strings.Join(mends, "; ")
+}
+
+// forbid returns an error if a finding stops the move.
+func forbid(findings []migrate.Finding) error {
+	if stop := (directory.Plan{Findings: findings}).Forbidden(); len(stop) > 0 {
+		return &forbiddenError{stop}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// Mailboxes opens the mailbox of a move on both sides. cmd implements it.
+type Mailboxes interface {
+	// OpenSource opens the person's mailbox where it comes from.
+	OpenSource(ctx context.Context, person *directory.Recipient) (migrate.Source, io.Closer, error)
+	// OpenTarget opens the mailbox of the person's twin.
+	OpenTarget(ctx context.Context, twin *directory.Recipient) (migrate.Target, io.Closer, error)
+}
+
+// Defaults of Config.
+const (
+	DefaultInterval = 30 * time.Second
+	DefaultAttempts = 20
+	DefaultDrain    = 15 * time.Minute
+)
+
+// A Config says how moves are carried forward.
+type Config struct {
+	Store       Store
+	Directories *directory.Directories
+	Mailboxes   Mailboxes
+
+	Interval time.Duration // between two attempts; 0 is DefaultInterval
+	Attempts int           // failed attempts of one phase before the move fails; 0 is DefaultAttempts
+	Drain    time.Duration // between two tail passes of the switch; 0 is DefaultDrain
+	Grace    time.Duration // see migrate.Options.Grace; 0 is its default
+	BadItems int64         // raises every move's BadItemLimit to this; -1 is any number, 0 raises none
+	TempDir  string        // for large items on their way; "" is the system's
+
+	// Stopping is closed when the operator has asked to stop: the item in hand is
+	// finished, the move saved, nothing new begun. nil is never.
+	Stopping <-chan struct{}
+	Notify   func(Event)  // told of every event after it is stored; nil is nobody
+	Logger   *slog.Logger // for what an operator has to know beyond events; required
+}
+
+// A Mover carries moves forward, one step at a time.
+type Mover struct {
+	Config
+	steps map[Phase]step
+}
+
+// A step is one phase. It looks at the present state, does what is still missing,
+// and may run again after a crash.
+type step func(ctx context.Context, w *work) (Verdict, error)
+
+// NewMover returns a Mover.
+func NewMover(c Config) *Mover {
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.Attempts == 0 {
+		c.Attempts = DefaultAttempts
+	}
+	if c.Drain == 0 {
+		c.Drain = DefaultDrain
+	}
+	if c.Notify == nil {
+		c.Notify = func(Event) {}
+	}
+	m := &Mover{Config: c}
+	m.steps = map[Phase]step{
+		PhaseMatch:  m.match,
+		PhaseStage:  m.stage,
+		PhaseSettle: m.settle,
+		PhaseOpen:   m.open,
+		PhaseCopy:   m.copy,
+		PhaseSwitch: m.switchOver,
+		PhaseClean:  m.clean,
+		PhaseVerify: m.verify,
+	}
+	return m
+}
+
+// A Verdict is what a step came to: the phase is done, or the move waits.
+type Verdict struct {
+	until  time.Time // zero: done
+	reason string
+	failed bool // the wait follows a failed attempt, and counts as one
+}
+
+// Done says that the phase has reached its end.
+var Done = Verdict{}
+
+// Wait says that the move is to be looked at again at the given time, which is not
+// a failure.
+func Wait(until time.Time, reason string) Verdict { return Verdict{until: until, reason: reason} }
+
+// A work is a claimed move on its way, with all that a step needs.
+type work struct {
+	claim   Claim
+	move    Move // as it will be committed
+	content migrate.Journal
+	changes directory.Journal
+	pair    directory.Pair // read by person
+	saved   time.Time      // when progress was last stored
+}
+
+// event returns an event of this move.
+func (w *work) event(kind EventKind, text string) Event {
+	return Event{
+		Run: w.claim.Run, Move: w.move.ID, At: time.Now().UTC(), Kind: kind, Phase: w.move.Phase,
+		State: w.move.State, Text: text, Attempt: w.move.Attempt, Of: w.move.Of, NextAt: w.move.NextAt,
+		Items: w.move.Items, Bytes: w.move.Bytes,
+	}
+}
+
+// save stores the move with the events and tells of them.
+func (m *Mover) save(ctx context.Context, w *work, events ...Event) error {
+	// What has been done has to be on record also when the run is being cancelled.
+	if err := m.Store.Commit(context.WithoutCancel(ctx), w.claim, w.move, events...); err != nil {
+		return fmt.Errorf("save %s: %w", w.move.Identity, err)
+	}
+	w.saved = time.Now()
+	for _, e := range events {
+		m.Notify(e)
+	}
+	return nil
+}
+
+func (m *Mover) stopping() bool {
+	select {
+	case <-m.Stopping:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,165 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// DefaultWorkers is how many moves go side by side unless told otherwise.
+const DefaultWorkers = 4
+
+// A Pool is the engine inside one process: workers that carry the moves of one
+// batch forward until all have ended.
+type Pool struct {
+	Store    Store
+	Advance  func(context.Context, Claim) error // see Mover.Advance
+	Workers  int                                // moves at once; 0 is DefaultWorkers
+	Stopping <-chan struct{}                    // closed: nothing new is begun; nil is never
+}
+
+// Run carries the batch's moves forward until all have ended, Stopping is closed,
+// ctx ends or a worker meets an error that no move is to blame for. It returns when
+// every worker has returned.
+func (p *Pool) Run(ctx context.Context, run RunID, id ID) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &poolRun{Pool: p, want: Want{Run: run, Batch: id}, finished: make(chan finished)}
+	err := r.dispatch(ctx)
+	if err != nil {
+		cancel(err)
+	}
+	for len(r.want.Not) > 0 {
+		err = errors.Join(err, r.take(<-r.finished))
+	}
+	return err
+}
+
+// A finished is what a worker hands back.
+type finished struct {
+	move MoveID
+	err  error
+}
+
+type poolRun struct {
+	*Pool
+	want     Want // Not: in hand
+	finished chan finished
+}
+
+// dispatch hands out moves until there is nothing left to hand out.
+func (r *poolRun) dispatch(ctx context.Context) error {
+	for {
+		started, err := r.start(ctx)
+		if err != nil {
+			return err
+		}
+		if started {
+			continue
+		}
+		next, open, err := r.next(ctx)
+		if err != nil || !open {
+			return err
+		}
+		if done, err := r.pause(ctx, next); done || err != nil {
+			return err
+		}
+	}
+}
+
+// start claims a move and sets a worker to it, if there is one and a worker is free.
+func (r *poolRun) start(ctx context.Context) (bool, error) {
+	if !r.free() || closed(r.Stopping) {
+		return false, nil
+	}
+	r.want.Now = time.Now()
+	claim, ok, err := r.Store.Claim(ctx, r.want)
+	if err != nil || !ok {
+		return false, err
+	}
+	r.want.Not = append(r.want.Not, claim.Move.ID)
+	go func() { r.finished <- finished{claim.Move.ID, r.Advance(ctx, claim)} }()
+	return true, nil
+}
+
+func (r *poolRun) free() bool {
+	workers := r.Workers
+	if workers == 0 {
+		workers = DefaultWorkers
+	}
+	return len(r.want.Not) < workers
+}
+
+// next returns when the first waiting move is due, and whether any is left at all.
+func (r *poolRun) next(ctx context.Context) (next time.Time, open bool, err error) {
+	if closed(r.Stopping) {
+		return time.Time{}, len(r.want.Not) > 0, nil
+	}
+	for move, err := range r.Store.Moves(ctx, Query{Batch: r.want.Batch, Open: true}) {
+		if err != nil {
+			return next, false, err
+		}
+		open = true
+		if !contains(r.want.Not, move.ID) && (next.IsZero() || move.NextAt.Before(next)) {
+			next = move.NextAt
+		}
+	}
+	return next, open || len(r.want.Not) > 0, nil
+}
+
+// pause waits until a worker is done, a waiting move is due, or the run stops.
+func (r *poolRun) pause(ctx context.Context, next time.Time) (done bool, err error) {
+	var due <-chan time.Time
+	if !next.IsZero() && r.free() {
+		timer := time.NewTimer(max(time.Until(next), time.Millisecond))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case f := <-r.finished:
+		return false, r.take(f)
+	case <-due:
+		return false, nil
+	case <-r.stopNow():
+		return len(r.want.Not) == 0, nil
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
+}
+
+// stopNow fires when the run is stopping, unless workers still have to be waited for.
+func (r *poolRun) stopNow() <-chan struct{} {
+	if len(r.want.Not) > 0 {
+		return nil
+	}
+	return r.Stopping
+}
+
+// take puts a worker's move out of hand.
+func (r *poolRun) take(f finished) error {
+	for i, id := range r.want.Not {
+		if id == f.move {
+			r.want.Not = append(r.want.Not[:i:i], r.want.Not[i+1:]...)
+			break
+		}
+	}
+	return f.err
+}
+
+func contains(ids []MoveID, id MoveID) bool {
+	for _, other := range ids {
+		if id == other {
+			return true
+		}
+	}
+	return false
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

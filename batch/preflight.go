@@ -1,0 +1,84 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// A Preflight looks at every move of a batch before anything is written.
+type Preflight struct {
+	Directories *directory.Directories
+	// Look is told of each move once it has been looked at; nil is nobody.
+	Look func(move Move, person directory.Pair)
+
+	findings []migrate.Finding
+	sources  map[migrate.GUID]string // who of the batch is which source object
+	targets  map[migrate.GUID]string
+}
+
+// Run returns what it noticed about the moves. Moves that are under way or have
+// ended are left out: what they have changed already is not a reason to forbid
+// them. The error is one that says nothing about any move: a server out of reach.
+func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
+	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
+	for _, move := range moves {
+		if move.State.Ended() || !move.TargetGUID.IsZero() {
+			continue
+		}
+		pair, err := p.look(ctx, move)
+		if err != nil {
+			return p.findings, fmt.Errorf("check %s: %w", move.Identity, err)
+		}
+		if p.Look != nil {
+			p.Look(move, pair)
+		}
+	}
+	return p.findings, nil
+}
+
+// look checks one move. What concerns it alone is a finding.
+func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, err error) {
+	source, err := p.Directories.Resolve(ctx, move.Identity)
+	if err != nil {
+		return pair, p.about(move, "match.source", "give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox", err)
+	}
+	p.once(p.sources, "batch.same", source.GUID, move.Identity, "the same mailbox as")
+	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
+	if err != nil {
+		return pair, p.about(move, "match.several", "take the shared address or X500 value off all but the right one", err)
+	}
+	if pair.Target != nil {
+		p.once(p.targets, "match.shared", pair.Target.GUID, move.Identity, "matched to the same target object as")
+	}
+	findings, err := p.Directories.Check(ctx, pair, move.TargetDatabase)
+	p.findings = append(p.findings, findings...)
+	return pair, err
+}
+
+// once notes a finding when two moves of the batch mean the same object.
+func (p *Preflight) once(seen map[migrate.GUID]string, rule string, id migrate.GUID, identity, what string) {
+	if other, ok := seen[id]; ok {
+		p.findings = append(p.findings, migrate.Finding{
+			Rule: rule, Severity: migrate.Forbid, Whom: identity,
+			What: fmt.Sprintf("is %s %s of this batch", what, other), Mend: "leave one of them in the batch file",
+		})
+		return
+	}
+	seen[id] = identity
+}
+
+// about turns an error about one move into a finding; any other is returned.
+func (p *Preflight) about(move Move, rule, mend string, err error) error {
+	var ambiguous *directory.AmbiguousError
+	if !errors.As(err, &ambiguous) && !errors.Is(err, directory.ErrNotFound) {
+		return err
+	}
+	p.findings = append(p.findings, migrate.Finding{
+		Rule: rule, Severity: migrate.Forbid, Whom: move.Identity, What: words(err), Mend: mend,
+	})
+	return nil
+}

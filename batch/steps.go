@@ -1,0 +1,204 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// person reads both sides of the move's person anew.
+func (m *Mover) person(ctx context.Context, w *work) error {
+	if w.pair.Source != nil {
+		pair, err := m.Directories.Reload(ctx, w.pair)
+		w.pair = pair
+		return err
+	}
+	identity := w.move.Identity
+	if !w.move.SourceGUID.IsZero() {
+		identity = w.move.SourceGUID.String() // who was meant stays who is meant
+	}
+	source, err := m.Directories.Resolve(ctx, identity)
+	if err != nil {
+		return fmt.Errorf("find %s in the source forest: %w", w.move.Identity, err)
+	}
+	w.pair, err = m.Directories.Match(ctx, source, w.move.TargetGUID)
+	if err != nil {
+		return fmt.Errorf("find the twin of %s: %w", w.move.Identity, err)
+	}
+	return nil
+}
+
+// know copies who the person is into the move's row.
+func (w *work) know() {
+	source, target := w.pair.Source, w.pair.Target
+	w.move.DisplayName, w.move.Mail = source.DisplayName, source.Mail
+	w.move.SourceDN, w.move.SourceGUID = string(source.DN), source.GUID
+	if target != nil {
+		w.move.TargetDN, w.move.TargetGUID = string(target.DN), target.GUID
+	}
+}
+
+// match finds the person and who stands for them at the target already. The twin's
+// GUID is not kept yet: until stage, another object may still come to stand for them.
+func (m *Mover) match(ctx context.Context, w *work) (Verdict, error) {
+	if err := m.person(ctx, w); err != nil {
+		return Done, err
+	}
+	w.know()
+	w.move.TargetGUID = migrate.GUID{}
+	findings, err := m.Directories.Check(ctx, w.pair, w.move.TargetDatabase)
+	if err != nil {
+		return Done, err
+	}
+	if err := m.note(ctx, w, findings); err != nil {
+		return Done, err
+	}
+	return Done, forbid(findings)
+}
+
+// note stores findings as events.
+func (m *Mover) note(ctx context.Context, w *work, findings []migrate.Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	var events []Event
+	for _, f := range findings {
+		e := w.event(EventFinding, f.What)
+		e.Finding = &f
+		events = append(events, e)
+	}
+	return m.save(ctx, w, events...)
+}
+
+// A planner computes what one step of the directory still has to change.
+type planner func(context.Context, directory.Pair) (directory.Plan, error)
+
+// apply plans anew and carries the plan out.
+func (m *Mover) apply(ctx context.Context, w *work, plan planner) error {
+	if err := m.person(ctx, w); err != nil {
+		return err
+	}
+	p, err := plan(ctx, w.pair)
+	if err != nil {
+		return err
+	}
+	if err := m.note(ctx, w, p.Findings); err != nil {
+		return err
+	}
+	if err := forbid(p.Findings); err != nil {
+		return err
+	}
+	return m.Directories.Apply(ctx, w.changes, p)
+}
+
+// reached reports whether a step has nothing left to change, by planning it again.
+func (m *Mover) reached(ctx context.Context, w *work, plan planner) (bool, error) {
+	if err := m.person(ctx, w); err != nil {
+		return false, err
+	}
+	p, err := plan(ctx, w.pair)
+	return err == nil && len(p.Changes) == 0, err
+}
+
+// stage brings the twin and the X500 addresses of both sides up to date.
+func (m *Mover) stage(ctx context.Context, w *work) (Verdict, error) {
+	if err := m.apply(ctx, w, m.Directories.PlanStage); err != nil {
+		return Done, err
+	}
+	w.pair = directory.Pair{} // a twin made just now has to be found
+	if err := m.person(ctx, w); err != nil {
+		return Done, err
+	}
+	if w.pair.Target == nil {
+		return m.again("the twin is not visible yet"), nil
+	}
+	w.know()
+	return Done, nil
+}
+
+// again waits for one interval, and counts as an attempt.
+func (m *Mover) again(reason string) Verdict {
+	return Verdict{until: time.Now().Add(m.Interval), reason: reason, failed: true}
+}
+
+// settle waits until what stage wrote is seen.
+func (m *Mover) settle(ctx context.Context, w *work) (Verdict, error) {
+	return m.seen(ctx, w, "the staged values are not visible yet", m.Directories.PlanStage)
+}
+
+func (m *Mover) seen(ctx context.Context, w *work, reason string, plan planner) (Verdict, error) {
+	ok, err := m.reached(ctx, w, plan)
+	if err != nil || ok {
+		return Done, err
+	}
+	return m.again(reason), nil
+}
+
+// open enables the target mailbox; its targetAddress keeps mail going to the source.
+func (m *Mover) open(ctx context.Context, w *work) (Verdict, error) {
+	plan := func(ctx context.Context, pair directory.Pair) (directory.Plan, error) {
+		return m.Directories.PlanOpen(ctx, pair, w.move.TargetDatabase)
+	}
+	if err := m.apply(ctx, w, plan); err != nil {
+		return Done, err
+	}
+	return m.seen(ctx, w, "the target mailbox is not visible yet", plan)
+}
+
+// clean replaces the legacy permissions on the twin by those of the trustees' twins.
+func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
+	unstaged, err := m.unstaged(ctx, w.move.Batch)
+	if err != nil {
+		return Done, err
+	}
+	if unstaged > 0 {
+		// A right may belong to someone whose twin is about to be made.
+		return Wait(time.Now().Add(m.Interval), fmt.Sprintf("waits until %d more of the batch are staged, so that no right is lost", unstaged)), nil
+	}
+	if err := m.apply(ctx, w, m.Directories.PlanTwinRights); err != nil {
+		return Done, err
+	}
+	if err := m.apply(ctx, w, m.Directories.PlanStrip); err != nil {
+		return Done, err
+	}
+	return m.seen(ctx, w, "the permissions are not visible yet", m.Directories.PlanStrip)
+}
+
+// unstaged counts the moves of the batch that may still get a twin.
+func (m *Mover) unstaged(ctx context.Context, id ID) (n int, err error) {
+	for move, err := range m.Store.Moves(ctx, Query{Batch: id, Open: true}) {
+		if err != nil {
+			return 0, err
+		}
+		if move.Phase == PhaseMatch || move.Phase == PhaseStage {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// verify compares both directories and the content once more.
+func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
+	if err := m.person(ctx, w); err != nil {
+		return Done, err
+	}
+	findings, err := m.Directories.Verify(ctx, w.pair, w.move.TargetDatabase)
+	if err != nil {
+		return Done, err
+	}
+	err = m.withMailboxes(ctx, w, func(source migrate.Source, target migrate.Target) error {
+		content, err := migrate.Compare(ctx, source, target, w.content)
+		findings = append(findings, content...)
+		return err
+	})
+	if err != nil {
+		return Done, err
+	}
+	if err := m.note(ctx, w, findings); err != nil {
+		return Done, err
+	}
+	return Done, forbid(findings)
+}

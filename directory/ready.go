@@ -1,0 +1,115 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// schemaAttrs are the attributes of Exchange's schema extension that a move writes.
+// The rest of what is copied is there in every Active Directory or is left out where
+// the source does not have it.
+var schemaAttrs = []string{
+	"mailNickname", attrProxies, attrTargetAddress, attrLegacy, attrMailboxGUID, attrHomeMDB, attrHomeServer,
+	attrTypeDetails, attrDisplayType, attrVersion, attrPoliciesExcluded, attrMasterSID,
+}
+
+// CheckForests returns what forbids any move between the two forests: a schema
+// without Exchange's attributes, a target OU or database that is not there, no right
+// to create users, a target where mailboxes belong to Exchange.
+func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
+	findings := d.checkRules()
+	if d.Target.Info.HasExchange {
+		findings = append(findings, forbid("exchange.owns-mailboxes", "target",
+			"Exchange runs in the target forest, and only its own tools may enable mailboxes there.",
+			"Let Exchange move the mailboxes."))
+	}
+	for _, check := range []func(context.Context) ([]migrate.Finding, error){
+		d.checkSchemas, d.checkOU, d.checkDefaultDatabase,
+	} {
+		found, err := check(ctx)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+func (d *Directories) checkSchemas(ctx context.Context) ([]migrate.Finding, error) {
+	var findings []migrate.Finding
+	for _, f := range []*Forest{&d.Source, &d.Target} {
+		missing, err := f.missingAttrs(ctx, schemaAttrs)
+		if err != nil {
+			return nil, fmt.Errorf("read the schema of the %s forest: %w", f.Side, err)
+		}
+		if len(missing) > 0 {
+			findings = append(findings, forbid("schema.exchange", string(f.Side),
+				"The schema lacks attributes of Exchange: "+strings.Join(missing, ", ")+".",
+				"Extend it with Exchange's setup: Setup.exe /PrepareSchema."))
+		}
+	}
+	return findings, nil
+}
+
+// missingAttrs returns those of the attributes that the forest's schema does not define.
+func (f *Forest) missingAttrs(ctx context.Context, attrs []string) ([]string, error) {
+	var filters []Filter
+	for _, a := range attrs {
+		filters = append(filters, Eq("lDAPDisplayName", a))
+	}
+	missing := slices.Clone(attrs)
+	query := Query{Base: f.Info.SchemaNC, Scope: OneLevel, Filter: Or(filters...), Attrs: []string{"lDAPDisplayName"}}
+	for entry, err := range f.Reader.Find(ctx, query) {
+		if err != nil {
+			return nil, err
+		}
+		name := entry.First("lDAPDisplayName")
+		missing = slices.DeleteFunc(missing, func(a string) bool { return strings.EqualFold(a, name) })
+	}
+	return missing, nil
+}
+
+// checkOU reads what the server says we may create in the target OU:
+// allowedChildClassesEffective is computed for the account that asks
+// (MS-ADTS 3.1.1.4.5.4).
+func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
+	ou := d.Rules.TargetOU
+	if ou == "" {
+		return nil, nil // checkRules says so
+	}
+	entry, err := d.Target.Reader.Get(ctx, ou, "allowedChildClassesEffective")
+	if errors.Is(err, ErrNotFound) {
+		return []migrate.Finding{forbid("target.ou", string(ou), "The target OU does not exist, or our account may not see it.",
+			"Create it, or correct target.ou in the configuration.")}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the target OU: %w", err)
+	}
+	for _, class := range entry.Values("allowedChildClassesEffective") {
+		if strings.EqualFold(class, "user") {
+			return nil, nil
+		}
+	}
+	return []migrate.Finding{forbid("rights.create-users", string(ou), "Our account may not create users in the target OU.",
+		fmt.Sprintf(`Grant it there: dsacls "%s" /I:T /G "ACCOUNT:CCDC;user" and dsacls "%s" /I:S /G "ACCOUNT:GA;;user".`, ou, ou))}, nil
+}
+
+func (d *Directories) checkDefaultDatabase(ctx context.Context) ([]migrate.Finding, error) {
+	if d.Rules.Database == "" {
+		return nil, nil // every row of the batch may name one
+	}
+	_, err := d.ResolveDatabase(ctx, d.Rules.Database)
+	var ambiguous *AmbiguousError
+	switch {
+	case errors.As(err, &ambiguous):
+		return []migrate.Finding{forbid("database.several", d.Rules.Database, ambiguous.Error()+".", "Name the database by its distinguished name.")}, nil
+	case errors.Is(err, ErrNotFound):
+		return []migrate.Finding{forbid("database.missing", d.Rules.Database, "The target forest has no database of that name.", "Correct target.database in the configuration.")}, nil
+	}
+	return nil, err
+}
