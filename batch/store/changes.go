@@ -28,7 +28,7 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 	if err != nil {
 		return 0, fmt.Errorf("note change: %w", err)
 	}
-	err = c.store.change(ctx, "note change in", func(ctx context.Context, t *tx) error {
+	err = c.store.change(ctx, "note change", func(ctx context.Context, t *tx) error {
 		if err := fence(ctx, t, c.claim); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 
 // Commit is directory.Journal's. A second commit is ErrCommitted.
 func (c *changes) Commit(ctx context.Context, id int64) error {
-	return c.store.change(ctx, "commit change to", func(ctx context.Context, t *tx) error {
+	return c.store.change(ctx, "commit change", func(ctx context.Context, t *tx) error {
 		if err := fence(ctx, t, c.claim); err != nil {
 			return err
 		}
@@ -66,12 +66,12 @@ func (c *changes) Commit(ctx context.Context, id int64) error {
 		var committed int64
 		err = t.row(ctx, `SELECT committed_at FROM changes WHERE id = ? AND move_id = ?`, []any{id, move}, &committed)
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("change %d: %w", id, ErrNotFound)
+			return refuse("change %d: %w", id, ErrNotFound)
 		}
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("change %d: %w", id, ErrCommitted)
+		return refuse("change %d: %w", id, ErrCommitted)
 	})
 }
 
@@ -80,7 +80,7 @@ func (c *changes) Commit(ctx context.Context, id int64) error {
 func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 	return func(yield func(directory.Change, error) bool) {
 		var open []batch.ChangeRecord
-		err := c.store.view(ctx, "read changes from", func(v view) (err error) {
+		err := c.store.view(ctx, "read changes", func(v view) (err error) {
 			if err = fenceView(ctx, v, c.claim); err != nil {
 				return err
 			}

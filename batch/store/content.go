@@ -52,7 +52,7 @@ func fenceView(ctx context.Context, v view, claim batch.Claim) error {
 
 // Folder is migrate.Journal's.
 func (c *content) Folder(ctx context.Context, id migrate.FolderID) (state migrate.FolderState, err error) {
-	err = c.view(ctx, "read folder from", func(v view) error {
+	err = c.view(ctx, "read folder", func(v view) error {
 		states, err := selectFolders(ctx, v, `move_id = ? AND folder_id = ?`, string(c.claim.Move.ID), string(id))
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) erro
 	if err != nil {
 		return fmt.Errorf("store folder %q: %w", state.Folder, err)
 	}
-	return c.change(ctx, "store folder in", func(ctx context.Context, t *tx) error {
+	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO folders (move_id, folder_id, path, ref, mapped, cursor, items, bytes, skips)
 			VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, folder_id) DO UPDATE SET
 			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor`,
@@ -120,7 +120,7 @@ func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate
 	if err != nil {
 		return 0, fmt.Errorf("note intent: %w", err)
 	}
-	err = c.change(ctx, "note intent in", func(ctx context.Context, t *tx) error {
+	err = c.change(ctx, "note intent", func(ctx context.Context, t *tx) error {
 		err := t.row(ctx, `INSERT INTO intents (move_id, folder_id, run_id, epoch, at, closed_at, ref, mark, planned)
 			VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING id`, []any{
 			string(c.claim.Move.ID), string(intent.Folder), string(c.claim.Run), c.claim.Move.Epoch,
@@ -141,7 +141,7 @@ func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate
 // need not: an item that cannot be read is never announced.
 func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
 	var in migrate.Intent
-	err := c.change(ctx, "commit chunk to", func(ctx context.Context, t *tx) (err error) {
+	err := c.change(ctx, "commit chunk", func(ctx context.Context, t *tx) (err error) {
 		if in, err = c.closeIntent(ctx, t, id); err != nil {
 			return err
 		}
@@ -166,11 +166,11 @@ func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (
 		[]any{int64(id), string(c.claim.Move.ID)}, &in.Folder, &planned, &closed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return in, fmt.Errorf("intent %d: %w", id, ErrNotFound)
+		return in, refuse("intent %d: %w", id, ErrNotFound)
 	case err != nil:
 		return in, err
 	case closed != 0:
-		return in, fmt.Errorf("intent %d: %w", id, ErrCommitted)
+		return in, refuse("intent %d: %w", id, ErrCommitted)
 	}
 	if in.Items, err = decodePlanned(planned); err != nil {
 		return in, err
@@ -216,7 +216,7 @@ func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err erro
 	seen := make(map[migrate.ItemID]bool, len(done))
 	for _, d := range done {
 		if seen[d.Item] {
-			return 0, 0, fmt.Errorf("item %q is in the chunk twice", d.Item)
+			return 0, 0, refuse("item %q is in the chunk twice", d.Item)
 		}
 		seen[d.Item] = true
 		if d.Skip != nil {
@@ -224,7 +224,7 @@ func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err erro
 		}
 		written, announced := size[d.Item]
 		if !announced {
-			return 0, 0, fmt.Errorf("item %q was written and not announced", d.Item)
+			return 0, 0, refuse("item %q was written and not announced", d.Item)
 		}
 		items, bytes = items+1, bytes+written
 	}
@@ -234,7 +234,7 @@ func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err erro
 // Written is migrate.Journal's: of an item that the ledger holds twice, first
 // skipped and then written, the later entry.
 func (c *content) Written(ctx context.Context, folder migrate.FolderID, items []migrate.ItemID) (done []migrate.Done, err error) {
-	err = c.view(ctx, "read ledger from", func(v view) error {
+	err = c.view(ctx, "read ledger", func(v view) error {
 		if err := c.ledger.load(ctx, v, c.claim.Move.ID, folder); err != nil {
 			return err
 		}

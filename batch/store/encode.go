@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -14,14 +13,6 @@ import (
 // format is the version of the blobs below. A blob with a higher one was written by
 // a newer reforest.
 const format = 1
-
-// Errors about what cannot be stored, or read back, as it is.
-var (
-	// ErrCommitted is returned for a second commit of an intent or change.
-	ErrCommitted = errors.New("it has been committed already")
-
-	errNotText = errors.New("identifier is not UTF-8")
-)
 
 // The blobs are JSON with short names: a chunk of 500 items takes about 20 kB.
 type (
@@ -64,7 +55,7 @@ func encodePlanned(items []migrate.Planned) ([]byte, error) {
 	blob := plannedBlob{Version: format}
 	for _, p := range items {
 		if !utf8.ValidString(string(p.Item)) {
-			return nil, fmt.Errorf("item %q: %w", p.Item, errNotText)
+			return nil, refuse("item %q: %w", p.Item, errNotText)
 		}
 		blob.Items = append(blob.Items, plannedItem{string(p.Item), p.Size, p.Digest, p.Received, p.Flags})
 	}
@@ -90,7 +81,7 @@ func encodeDone(done []migrate.Done) ([]byte, error) {
 	for _, d := range done {
 		// JSON would put U+FFFD for what is not UTF-8, and the item would be unknown.
 		if !utf8.ValidString(string(d.Item)) || !utf8.ValidString(string(d.Ref)) {
-			return nil, fmt.Errorf("item %q at %q: %w", d.Item, d.Ref, errNotText)
+			return nil, refuse("item %q at %q: %w", d.Item, d.Ref, errNotText)
 		}
 		item := doneItem{Item: string(d.Item), Ref: string(d.Ref), Flags: d.Flags}
 		if s := d.Skip; s != nil {

@@ -21,7 +21,7 @@ type finding struct {
 
 func insertEvent(ctx context.Context, t *tx, claim batch.Claim, e batch.Event) error {
 	if e.Move != "" && e.Move != claim.Move.ID {
-		return fmt.Errorf("append event: it is of move %q, the claim is on move %q", e.Move, claim.Move.ID)
+		return refuse("append event: it is of move %q, the claim is on move %q", e.Move, claim.Move.ID)
 	}
 	if e.Run == "" {
 		e.Run = claim.Run

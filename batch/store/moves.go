@@ -34,7 +34,7 @@ func changing() string {
 
 // Plan is batch.Store's. Times lose what is finer than a microsecond.
 func (s *Store) Plan(ctx context.Context, plan batch.Batch, moves []batch.Move) error {
-	return s.change(ctx, "plan in", func(ctx context.Context, t *tx) error {
+	return s.change(ctx, "plan", func(ctx context.Context, t *tx) error {
 		var digest string
 		err := t.row(ctx, `SELECT digest FROM batches WHERE name = ?`, []any{plan.Name}, &digest)
 		switch {
@@ -43,7 +43,7 @@ func (s *Store) Plan(ctx context.Context, plan batch.Batch, moves []batch.Move) 
 		case err != nil:
 			return err
 		case digest != plan.Digest:
-			return fmt.Errorf("batch %q: %w", plan.Name, batch.ErrBatchChanged)
+			return refuse("batch %q: %w", plan.Name, batch.ErrBatchChanged)
 		}
 		return nil
 	})
@@ -57,7 +57,7 @@ func insertBatch(ctx context.Context, t *tx, plan batch.Batch, moves []batch.Mov
 	}
 	for _, move := range moves {
 		if move.Batch != plan.ID {
-			return fmt.Errorf("move %q belongs to batch %q, not to %q", move.ID, move.Batch, plan.ID)
+			return refuse("move %q belongs to batch %q, not to %q", move.ID, move.Batch, plan.ID)
 		}
 		if _, err := t.exec(ctx, insertMove, slices.Concat(moveValues(move), keyValues(move))...); err != nil {
 			return fmt.Errorf("store move %q: %w", move.ID, err)
@@ -72,7 +72,7 @@ func insertBatch(ctx context.Context, t *tx, plan batch.Batch, moves []batch.Mov
 // Claim is batch.Store's.
 func (s *Store) Claim(ctx context.Context, want batch.Want) (batch.Claim, bool, error) {
 	claim, found := batch.Claim{Run: want.Run}, false
-	err := s.change(ctx, "claim in", func(ctx context.Context, t *tx) error {
+	err := s.change(ctx, "claim", func(ctx context.Context, t *tx) error {
 		var err error
 		claim.Move, found, err = due(ctx, t, want)
 		if err != nil || !found {
@@ -93,26 +93,25 @@ func due(ctx context.Context, t *tx, want batch.Want) (batch.Move, bool, error) 
 	if err != nil {
 		return batch.Move{}, false, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		move, err := scanMove(rows)
-		if err != nil {
-			return batch.Move{}, false, err
+	var move batch.Move
+	found := false
+	err = each(rows, scanMove, func(one batch.Move) (bool, error) {
+		if slices.Contains(want.Not, one.ID) {
+			return true, nil
 		}
-		if !slices.Contains(want.Not, move.ID) {
-			return move, true, nil
-		}
-	}
-	return batch.Move{}, false, rows.Err()
+		move, found = one, true
+		return false, nil
+	})
+	return move, found && err == nil, err
 }
 
 // Commit is batch.Store's. The move's Batch, Seq, Identity and Epoch stay what they
 // are in the store. Events that name no run or move are the claim's.
 func (s *Store) Commit(ctx context.Context, claim batch.Claim, move batch.Move, events ...batch.Event) error {
 	if move.ID != claim.Move.ID {
-		return fmt.Errorf("commit move %q: the claim is on move %q", move.ID, claim.Move.ID)
+		return refuse("commit move %q: the claim is on move %q", move.ID, claim.Move.ID)
 	}
-	return s.change(ctx, "commit to", func(ctx context.Context, t *tx) error {
+	return s.change(ctx, "commit", func(ctx context.Context, t *tx) error {
 		if err := fence(ctx, t, claim); err != nil {
 			return err
 		}
@@ -155,11 +154,11 @@ const selectEpoch = `SELECT epoch FROM moves WHERE id = ?`
 func checkEpoch(claim batch.Claim, epoch int64, err error) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("move %q: %w", claim.Move.ID, ErrNotFound)
+		return refuse("move %q: %w", claim.Move.ID, ErrNotFound)
 	case err != nil:
 		return err
 	case epoch != claim.Move.Epoch:
-		return fmt.Errorf("move %q, claim %d: %w", claim.Move.ID, claim.Move.Epoch, batch.ErrLostClaim)
+		return refuse("move %q, claim %d: %w", claim.Move.ID, claim.Move.Epoch, batch.ErrLostClaim)
 	}
 	return nil
 }
@@ -175,18 +174,13 @@ func (s *Store) Moves(ctx context.Context, query batch.Query) iter.Seq2[batch.Mo
 			if err != nil {
 				return err
 			}
-			defer rows.Close()
-			for more && rows.Next() {
-				move, err := scanMove(rows)
-				if err != nil {
-					return err
-				}
+			return each(rows, scanMove, func(move batch.Move) (bool, error) {
 				more = yield(move, nil)
-			}
-			return rows.Err()
+				return more, nil
+			})
 		})
 		if err != nil && more {
-			yield(batch.Move{}, s.failed("read moves from", err))
+			yield(batch.Move{}, s.failed("read moves", err))
 		}
 	}
 }

@@ -36,13 +36,26 @@ type view struct {
 }
 
 // view calls fn with one instant of the store.
-func (r *reader) view(ctx context.Context, fn func(view) error) error {
+func (r *reader) view(ctx context.Context, fn func(view) error) (err error) {
 	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = ended(ctx)
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
 	return fn(view{tx: tx, r: r})
+}
+
+// ignoreDone drops the news that the transaction has ended with its ctx.
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
 }
 
 func (v view) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -50,6 +63,7 @@ func (v view) query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	if err != nil {
 		return nil, err
 	}
+	//nolint:sqlclosecheck // the end of the transaction closes it
 	return v.tx.StmtContext(ctx, statement).QueryContext(ctx, args...)
 }
 
@@ -58,6 +72,7 @@ func (v view) row(ctx context.Context, query string, args []any, dest ...any) er
 	if err != nil {
 		return err
 	}
+	//nolint:sqlclosecheck // the end of the transaction closes it
 	return v.tx.StmtContext(ctx, statement).QueryRowContext(ctx, args...).Scan(dest...)
 }
 
@@ -67,7 +82,7 @@ func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if statement, ok := r.statements[query]; ok {
 		return statement, nil
 	}
-	statement, err := r.db.PrepareContext(ctx, query)
+	statement, err := r.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // close does it
 	if err != nil {
 		return nil, err
 	}
@@ -75,19 +90,31 @@ func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return statement, nil
 }
 
-// collect reads all rows with scan and closes them.
+// each calls fn with one row after another, until it returns false, and closes them.
+func each[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error), fn func(T) (bool, error)) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		if more, err := fn(one); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// collect reads all rows with scan and closes them. It takes the error of the query
+// as well.
 func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
+	err = each(rows, scan, func(one T) (bool, error) {
 		all = append(all, one)
-	}
-	return all, rows.Err()
+		return true, nil
+	})
+	return all, err
 }

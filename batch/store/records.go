@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"strings"
 
@@ -20,7 +19,7 @@ func (s *Store) Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Re
 		err := s.read.view(ctx, func(v view) error {
 			runs, err := selectRuns(ctx, v, `WHERE id = ?`, string(run))
 			if err == nil && len(runs) == 0 {
-				err = fmt.Errorf("run %q: %w", run, ErrNotFound)
+				err = refuse("run %q: %w", run, ErrNotFound)
 			}
 			if err != nil {
 				return err
@@ -39,7 +38,7 @@ func (s *Store) Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Re
 			})
 		})
 		if err != nil && more {
-			yield(batch.Record{}, s.failed("read records from", err))
+			yield(batch.Record{}, s.failed("read records", err))
 		}
 	}
 }
@@ -47,11 +46,11 @@ func (s *Store) Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Re
 // Record returns what is on record about one move: the row as it stands, with the
 // events of every run.
 func (s *Store) Record(ctx context.Context, id batch.MoveID) (record batch.Record, err error) {
-	err = s.view(ctx, "read record from", func(v view) error {
+	err = s.view(ctx, "read record", func(v view) error {
 		rows, err := v.query(ctx, `SELECT `+moveColumns+` FROM moves WHERE id = ?`, string(id))
 		moves, err := collect(rows, err, scanMove)
 		if err == nil && len(moves) == 0 {
-			err = fmt.Errorf("move %q: %w", id, ErrNotFound)
+			err = refuse("move %q: %w", id, ErrNotFound)
 		}
 		if err != nil {
 			return err
@@ -75,17 +74,7 @@ func eachMove(ctx context.Context, v view, run batch.Run, fn func(batch.Move) (b
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		move, err := scanMove(rows)
-		if err != nil {
-			return err
-		}
-		if more, err := fn(move); err != nil || !more {
-			return err
-		}
-	}
-	return rows.Err()
+	return each(rows, scanMove, fn)
 }
 
 // recordOf reads what belongs to the move but the events.

@@ -14,7 +14,7 @@ var _ batch.Runs = (*Store)(nil)
 
 // Begin is batch.Runs'. A run whose ID is there already is an error.
 func (s *Store) Begin(ctx context.Context, run batch.Run) error {
-	return s.change(ctx, "begin run in", func(ctx context.Context, t *tx) error {
+	return s.change(ctx, "begin run", func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO runs (id, batch_id, began_at, ended_at, outcome) VALUES (?, ?, ?, ?, ?)`,
 			string(run.ID), string(run.Batch), micros(run.BeganAt), micros(run.EndedAt), string(run.Outcome))
 		if err != nil {
@@ -26,7 +26,7 @@ func (s *Store) Begin(ctx context.Context, run batch.Run) error {
 
 // End is batch.Runs'. A run ends once.
 func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome batch.Outcome) error {
-	return s.change(ctx, "end run in", func(ctx context.Context, t *tx) error {
+	return s.change(ctx, "end run", func(ctx context.Context, t *tx) error {
 		changed, err := t.affected(ctx, `UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ? AND ended_at = 0`,
 			micros(at), string(outcome), string(id))
 		if err != nil || changed > 0 {
@@ -35,12 +35,12 @@ func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome b
 		var ended int64
 		err = t.row(ctx, `SELECT ended_at FROM runs WHERE id = ?`, []any{string(id)}, &ended)
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("end run %q: %w", id, ErrNotFound)
+			return refuse("end run %q: %w", id, ErrNotFound)
 		}
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("end run %q: it has ended at %s", id, moment(ended).Format(time.RFC3339))
+		return refuse("end run %q: it has ended at %s", id, moment(ended).Format(time.RFC3339))
 	})
 }
 
@@ -48,13 +48,13 @@ func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome b
 func (s *Store) Run(ctx context.Context, id batch.RunID) (batch.Run, batch.Batch, error) {
 	var run batch.Run
 	var of batch.Batch
-	err := s.view(ctx, "read run from", func(v view) error {
+	err := s.view(ctx, "read run", func(v view) error {
 		runs, err := selectRuns(ctx, v, `WHERE id = ?`, string(id))
 		if err != nil {
 			return err
 		}
 		if len(runs) == 0 {
-			return fmt.Errorf("run %q: %w", id, ErrNotFound)
+			return refuse("run %q: %w", id, ErrNotFound)
 		}
 		run = runs[0]
 		batches, err := selectBatches(ctx, v, `WHERE id = ?`, string(run.Batch))
@@ -62,7 +62,7 @@ func (s *Store) Run(ctx context.Context, id batch.RunID) (batch.Run, batch.Batch
 			return err
 		}
 		if len(batches) == 0 {
-			return fmt.Errorf("batch %q: %w", run.Batch, ErrNotFound)
+			return refuse("batch %q: %w", run.Batch, ErrNotFound)
 		}
 		of = batches[0]
 		return nil
@@ -72,7 +72,7 @@ func (s *Store) Run(ctx context.Context, id batch.RunID) (batch.Run, batch.Batch
 
 // Runs returns the batch's runs, the latest first; "" is every batch's.
 func (s *Store) Runs(ctx context.Context, of batch.ID) (runs []batch.Run, err error) {
-	err = s.view(ctx, "read runs from", func(v view) error {
+	err = s.view(ctx, "read runs", func(v view) error {
 		if of == "" {
 			runs, err = selectRuns(ctx, v, `ORDER BY id DESC`)
 		} else {
@@ -85,7 +85,7 @@ func (s *Store) Runs(ctx context.Context, of batch.ID) (runs []batch.Run, err er
 
 // Batches returns the batches in the order in which they were planned.
 func (s *Store) Batches(ctx context.Context) (batches []batch.Batch, err error) {
-	err = s.view(ctx, "read batches from", func(v view) error {
+	err = s.view(ctx, "read batches", func(v view) error {
 		batches, err = selectBatches(ctx, v, `ORDER BY at, id`)
 		return err
 	})
@@ -94,10 +94,10 @@ func (s *Store) Batches(ctx context.Context) (batches []batch.Batch, err error) 
 
 // Batch returns the batch of that name, or ErrNotFound.
 func (s *Store) Batch(ctx context.Context, name string) (found batch.Batch, err error) {
-	err = s.view(ctx, "read batch from", func(v view) error {
+	err = s.view(ctx, "read batch", func(v view) error {
 		batches, err := selectBatches(ctx, v, `WHERE name = ?`, name)
 		if err == nil && len(batches) == 0 {
-			return fmt.Errorf("batch %q: %w", name, ErrNotFound)
+			return refuse("batch %q: %w", name, ErrNotFound)
 		}
 		if err == nil {
 			found = batches[0]
@@ -110,7 +110,7 @@ func (s *Store) Batch(ctx context.Context, name string) (found batch.Batch, err 
 // Entries returns how many journal entries have been made: intents and commits of
 // content and of directory changes, and commits of moves. It only ever grows.
 func (s *Store) Entries(ctx context.Context) (n int64, err error) {
-	err = s.view(ctx, "count entries of", func(v view) error {
+	err = s.view(ctx, "count entries", func(v view) error {
 		return v.row(ctx, `SELECT n FROM counters WHERE name = 'entries'`, nil, &n)
 	})
 	return n, err

@@ -14,21 +14,6 @@ import (
 	"time"
 )
 
-// Sentinels that callers branch on.
-var (
-	// ErrNewer is returned when the store was written by a newer version of reforest.
-	ErrNewer = errors.New("the store was written by a newer version of reforest")
-	// ErrOlder is returned by OpenReadOnly when the store has yet to be brought up to
-	// this version by Open.
-	ErrOlder = errors.New("the store was written by an older version of reforest")
-	// ErrReadOnly is returned by writes to a store that OpenReadOnly opened.
-	ErrReadOnly = errors.New("the store is open for reading only")
-	// ErrClosed is returned by writes after Close.
-	ErrClosed = errors.New("the store is closed")
-	// ErrNotFound is returned for a run, batch or move that is not in the store.
-	ErrNotFound = errors.New("not in the store")
-)
-
 // Config says where the store is.
 type Config struct {
 	// Path is the file on a local disk. Open creates it with mode 0600 if it is not
@@ -174,15 +159,6 @@ func (s *Store) change(ctx context.Context, op string, fn func(context.Context, 
 // view reads one instant of the store.
 func (s *Store) view(ctx context.Context, op string, fn func(view) error) error {
 	return s.failed(op, s.read.view(ctx, fn))
-}
-
-// failed names the operation and the file, which is what an operator has to know
-// when the disk is full or may not be written.
-func (s *Store) failed(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s store %q: %w", op, s.path, err)
 }
 
 // create makes an empty file that only its owner can read: SQLite would use the

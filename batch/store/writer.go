@@ -40,7 +40,7 @@ func newWriter(ctx context.Context, db *sql.DB, group int) (*writer, error) {
 		jobs: make(chan job), closing: make(chan struct{}), ended: make(chan struct{}), group: group,
 		tx: tx{conn: conn, statements: map[string]*sql.Stmt{}},
 	}
-	go w.loop()
+	go w.loop(context.WithoutCancel(ctx))
 	return w, nil
 }
 
@@ -51,7 +51,7 @@ func newWriter(ctx context.Context, db *sql.DB, group int) (*writer, error) {
 func (w *writer) do(ctx context.Context, fn func(context.Context, *tx) error) error {
 	run := func(t *tx) error {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended(ctx)
 		}
 		return fn(context.WithoutCancel(ctx), t)
 	}
@@ -60,7 +60,7 @@ func (w *writer) do(ctx context.Context, fn func(context.Context, *tx) error) er
 	case <-w.closing:
 		return ErrClosed
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
 	case w.jobs <- j:
 		return <-j.done
 	}
@@ -81,14 +81,14 @@ func (w *writer) close() error {
 	return errors.Join(errs...)
 }
 
-func (w *writer) loop() {
+func (w *writer) loop(ctx context.Context) {
 	defer close(w.ended)
 	for {
 		select {
 		case <-w.closing:
 			return
 		case first := <-w.jobs:
-			w.commit(w.collect(first))
+			w.commit(ctx, w.collect(first))
 		}
 	}
 }
@@ -109,8 +109,8 @@ func (w *writer) collect(first job) []job {
 }
 
 // commit carries out the group in one transaction and tells everyone.
-func (w *writer) commit(group []job) {
-	errs, failure := w.tx.all(context.Background(), group)
+func (w *writer) commit(ctx context.Context, group []job) {
+	errs, failure := w.tx.all(ctx, group)
 	for i, j := range group {
 		if failure != nil {
 			j.done <- failure
@@ -124,7 +124,7 @@ func (w *writer) commit(group []job) {
 // which nothing of it is in the store.
 func (t *tx) all(ctx context.Context, group []job) ([]error, error) {
 	if _, err := t.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, fmt.Errorf("begin: %w", err)
+		return nil, fmt.Errorf("lock: %w", err)
 	}
 	errs := make([]error, len(group))
 	for i, j := range group {
@@ -134,7 +134,7 @@ func (t *tx) all(ctx context.Context, group []job) ([]error, error) {
 		}
 	}
 	if _, err := t.exec(ctx, "COMMIT"); err != nil {
-		return nil, t.rollback(ctx, fmt.Errorf("commit: %w", err))
+		return nil, t.rollback(ctx, fmt.Errorf("write: %w", err))
 	}
 	return errs, nil
 }
@@ -162,7 +162,7 @@ func (t *tx) rollback(ctx context.Context, cause error) error {
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	statement, err := t.prepare(ctx, query)
+	statement, err := t.prepare(ctx, query) //nolint:sqlclosecheck // close does it
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (t *tx) affected(ctx context.Context, query string, args ...any) (int64, er
 }
 
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, err := t.prepare(ctx, query)
+	statement, err := t.prepare(ctx, query) //nolint:sqlclosecheck // close does it
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 
 // row reads one row into dest; sql.ErrNoRows if there is none.
 func (t *tx) row(ctx context.Context, query string, args []any, dest ...any) error {
-	statement, err := t.prepare(ctx, query)
+	statement, err := t.prepare(ctx, query) //nolint:sqlclosecheck // close does it
 	if err != nil {
 		return err
 	}

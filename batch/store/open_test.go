@@ -1,0 +1,230 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"reforest/batch"
+	"reforest/batch/store"
+)
+
+func TestFileIsPrivateAndAnyNameWill(t *testing.T) {
+	t.Parallel()
+	name := "a b%41#c.db"
+	if runtime.GOOS != "windows" {
+		name = "what? " + name
+	}
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, name))
+	if err := s.Begin(t.Context(), batch.Run{ID: "r", Batch: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(file.Name(), name) {
+			t.Errorf("there is a file %q", file.Name())
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%q has mode %v, want 0600", file.Name(), info.Mode())
+		}
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "reforest.db")
+	_, err := store.OpenReadOnly(t.Context(), store.Config{Path: path})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no store: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("opening for reading made a file")
+	}
+
+	writing := open(t, path)
+	reading, err := store.OpenReadOnly(t.Context(), store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := reading.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, id := range []batch.RunID{"r1", "r2"} { // read while another handle writes
+		if err := writing.Begin(t.Context(), batch.Run{ID: id, Batch: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		runs, err := reading.Runs(t.Context(), "b")
+		if err != nil || len(runs) == 0 || runs[0].ID != id {
+			t.Errorf("read %+v, %v", runs, err)
+		}
+	}
+	if err := reading.Begin(t.Context(), batch.Run{ID: "r3"}); !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("writing: %v", err)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "reforest.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.OpenReadOnly(t.Context(), store.Config{Path: path}); !errors.Is(err, store.ErrOlder) {
+		t.Errorf("empty store: %v", err)
+	}
+	s := open(t, path)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
+	for name, open := range map[string]func() (*store.Store, error){
+		"open":           func() (*store.Store, error) { return store.Open(t.Context(), store.Config{Path: path}) },
+		"open read-only": func() (*store.Store, error) { return store.OpenReadOnly(t.Context(), store.Config{Path: path}) },
+	} {
+		_, err := open()
+		if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), "install the newer version") ||
+			!strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// raw runs one statement on the file.
+func raw(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenFailuresNameTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("not a database\n", 500)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{text, dir, filepath.Join(dir, "no", "such", "directory.db")} {
+		_, err := store.Open(t.Context(), store.Config{Path: path})
+		var failure *batch.StoreError
+		if !errors.As(err, &failure) || failure.Path != path || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	if _, err := store.Open(t.Context(), store.Config{}); err == nil {
+		t.Error("no path: no error")
+	}
+}
+
+// TestOpenAtOnce lets several processes' worth of handles create one store.
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "reforest.db")
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			s, err := store.Open(t.Context(), store.Config{Path: path})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestTwoWriters lets two handles, as of two processes, write at once.
+func TestTwoWriters(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "reforest.db")
+	stores := []*store.Store{open(t, path), open(t, path)}
+	var wg sync.WaitGroup
+	for i, s := range stores {
+		for n := range 50 {
+			wg.Go(func() {
+				id := batch.RunID(time.Unix(int64(n), int64(i)).UTC().Format(time.RFC3339Nano))
+				if err := s.Begin(t.Context(), batch.Run{ID: id, Batch: "b"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	runs, err := stores[0].Runs(t.Context(), "b")
+	if err != nil || len(runs) != 100 {
+		t.Errorf("%d runs, want 100; %v", len(runs), err)
+	}
+}
+
+func TestBatchesAndRuns(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "reforest.db"))
+	for _, name := range []string{"wave-1", "wave-2"} {
+		if err := s.Plan(t.Context(), batch.Batch{ID: batch.ID("id of " + name), Name: name}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Begin(t.Context(), batch.Run{ID: "r1", Batch: "id of wave-2"}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Batch(t.Context(), "wave-2")
+	if err != nil || b.ID != "id of wave-2" {
+		t.Errorf("batch: %+v, %v", b, err)
+	}
+	if run, of, err := s.Run(t.Context(), "r1"); err != nil || run.ID != "r1" || of != b {
+		t.Errorf("run: %+v of %+v, %v", run, of, err)
+	}
+	all, err := s.Batches(t.Context())
+	if err != nil || len(all) != 2 || all[0].Name != "wave-1" {
+		t.Errorf("batches: %+v, %v", all, err)
+	}
+	if _, err := s.Batch(t.Context(), "wave-3"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no such batch: %v", err)
+	}
+	if _, _, err := s.Run(t.Context(), "r9"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no such run: %v", err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "reforest.db"))
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Begin(t.Context(), batch.Run{ID: "r"}); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("writing: %v", err)
+	}
+	if _, err := s.Runs(t.Context(), ""); err == nil {
+		t.Error("reading: no error")
+	}
+}
