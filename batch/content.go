@@ -60,9 +60,20 @@ func (m *Mover) pass(ctx context.Context, w *work) (sum migrate.Summary, err err
 		return sum, cause
 	}
 	if err == nil && sum.Stopped {
-		return sum, errStopping
+		err = errStopping
 	}
-	return sum, err
+	return sum, errors.Join(err, m.noteFlags(ctx, w, sum))
+}
+
+// noteFlags puts on record what the target would not take of flags and keywords.
+func (m *Mover) noteFlags(ctx context.Context, w *work, sum migrate.Summary) error {
+	if sum.Reflagged == 0 {
+		return nil
+	}
+	return m.note(ctx, w, []migrate.Finding{{
+		Rule: "content.keywords", Severity: migrate.Note, Whom: w.move.Identity,
+		What: fmt.Sprintf("%d items lost flags or keywords that the target does not take", sum.Reflagged),
+	}})
 }
 
 // higher returns the larger of two limits of skipped items; -1 is any number.
@@ -89,8 +100,12 @@ func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
+	return Done, m.passDone(ctx, w)
+}
+
+func (m *Mover) passDone(ctx context.Context, w *work) error {
 	w.move.Passes++
-	return Done, m.save(ctx, w, w.event(EventPass, passWords(w.move)))
+	return m.save(ctx, w, w.event(EventPass, passWords(w.move)))
 }
 
 func passWords(move Move) string {
@@ -163,13 +178,12 @@ func (m *Mover) tail(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
-	w.move.Passes++
 	w.move.Quiet++
 	if !sum.Quiet() {
 		w.move.Quiet = 0
 	}
 	w.move.QuietAt = time.Now().UTC()
-	if err := m.save(ctx, w, w.event(EventPass, passWords(w.move))); err != nil {
+	if err := m.passDone(ctx, w); err != nil {
 		return Done, err
 	}
 	if w.move.Quiet >= quietPasses {

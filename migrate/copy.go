@@ -40,6 +40,7 @@ type Summary struct {
 	Brought      int64 // items written in this pass
 	BroughtBytes int64
 	Skipped      int64 // items given up in this pass
+	Reflagged    int64 // of those brought, items that the target holds with fewer flags or keywords
 	Gone         int64 // items that vanished from the source between finding and reading them
 
 	Items int64 // items written in all passes
@@ -275,23 +276,39 @@ func (p *pass) commit(ctx context.Context, intent Intent, done []Done) error {
 	if err := p.journal.Commit(ctx, intent.ID, done); err != nil {
 		return fmt.Errorf("commit chunk: %w", err)
 	}
-	size := make(map[ItemID]int64, len(intent.Items))
-	for _, planned := range intent.Items {
-		size[planned.Item] = planned.Size
+	planned := make(map[ItemID]Planned, len(intent.Items))
+	for _, item := range intent.Items {
+		planned[item.Item] = item
 	}
 	for _, d := range done {
-		if d.Skip != nil {
-			p.sum.Skipped++
-			p.sum.Skips++
-			continue
-		}
-		p.sum.Brought++
-		p.sum.Items++
-		p.sum.BroughtBytes += size[d.Item]
-		p.sum.Bytes += size[d.Item]
+		p.sum.count(planned[d.Item], d)
 	}
 	p.Progress(p.sum)
 	return p.withinLimit()
+}
+
+func (s *Summary) count(item Planned, d Done) {
+	if d.Skip != nil {
+		s.Skipped++
+		s.Skips++
+		return
+	}
+	s.Brought++
+	s.Items++
+	s.BroughtBytes += item.Size
+	s.Bytes += item.Size
+	if lacksFlag(item.Flags, d.Flags) {
+		s.Reflagged++
+	}
+}
+
+// lacksFlag reports whether a wanted flag is not among those the target holds. \Recent
+// is the server's own (RFC 3501 2.3.2).
+func lacksFlag(want, have []string) bool {
+	return slices.ContainsFunc(want, func(flag string) bool {
+		return !strings.EqualFold(flag, `\Recent`) &&
+			!slices.ContainsFunc(have, func(other string) bool { return strings.EqualFold(flag, other) })
+	})
 }
 
 func (p *pass) withinLimit() error {

@@ -156,7 +156,6 @@ func stopped(t *testing.T, w World) {
 	w.Fill(t, Corpus())
 	j := NewJournal()
 	o := smallChunks()
-	o.Stop = func() bool { return true }
 	for range 1000 {
 		chunks := 0
 		o.Stop = func() bool { chunks++; return chunks > 1 }
