@@ -1,0 +1,238 @@
+package imaptest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+)
+
+// A Dovecot is a real server of the test's own. Every user name has an empty
+// mailbox from the start.
+type Dovecot struct {
+	Address       string // host:port, TLS from the start
+	ClearAddress  string // host:port, STARTTLS
+	CAFile        string
+	Admin         string // master user, who may open every mailbox
+	AdminPassword string
+	Password      string // of every user
+}
+
+// dovecotConf is a Dovecot 2.3 without a user database. The master user is looked
+// up first; acl_user keeps the mailbox owner's rights for him.
+const dovecotConf = `
+base_dir = {{.Dir}}/run
+state_dir = {{.Dir}}/state
+instance_name = {{.Name}}
+log_path = {{.Dir}}/log
+listen = 127.0.0.1
+protocols = imap
+ssl = required
+ssl_cert = <{{.Dir}}/cert.pem
+ssl_key = <{{.Dir}}/key.pem
+mail_location = mdbox:{{.Dir}}/mail/%u
+mail_uid = nobody
+mail_gid = {{.Group}}
+first_valid_uid = 1
+mail_fsync = never
+mail_max_userip_connections = 200
+auth_mechanisms = plain login
+auth_master_user_separator = *
+auth_failure_delay = 0
+passdb {
+  driver = passwd-file
+  master = yes
+  result_success = continue
+  args = {{.Dir}}/masters
+}
+passdb {
+  driver = static
+  args = password={{.Password}}
+}
+userdb {
+  driver = static
+  args = uid=nobody gid={{.Group}} home={{.Dir}}/mail/%u allow_all_users=yes
+}
+namespace inbox {
+  inbox = yes
+  separator = {{.Separator}}
+  mailbox Sent {
+    special_use = \Sent
+  }
+}
+service imap-login {
+  process_min_avail = 1
+  service_count = 0
+  inet_listener imap {
+    port = {{.ClearPort}}
+  }
+  inet_listener imaps {
+    port = {{.Port}}
+    ssl = yes
+  }
+}
+service imap {
+  process_limit = 200
+}
+`
+
+// StartDovecot starts a Dovecot with the given hierarchy separator and stops it
+// when the test ends. The test is skipped where Dovecot is not installed, or where
+// the test does not run as root, without which Dovecot cannot change to the
+// mailboxes' user.
+func StartDovecot(t testing.TB, separator string) *Dovecot {
+	t.Helper()
+	binary := findDovecot(t)
+	// Not t.TempDir: its parent is closed to others, and a socket's path is short.
+	dir, err := os.MkdirTemp("", "dovecot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	port, clearPort := freePort(t), freePort(t)
+	d := &Dovecot{
+		Address: "127.0.0.1:" + port, ClearAddress: "127.0.0.1:" + clearPort,
+		Admin: "mover", AdminPassword: "mover-secret", Password: "own-secret",
+	}
+	cert := NewCert(t)
+	d.CAFile = cert.CertFile
+	layOut(t, dir, cert, d)
+	writeConf(t, dir, map[string]string{
+		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
+		"Port": port, "ClearPort": clearPort, "Separator": separator,
+	})
+	run(t, binary, dir, d, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
+	return d
+}
+
+func findDovecot(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"dovecot", "/usr/sbin/dovecot"} {
+		if binary, err := exec.LookPath(name); err == nil {
+			if os.Geteuid() != 0 {
+				t.Skip("Dovecot: the test does not run as root")
+			}
+			return binary
+		}
+	}
+	t.Skip("Dovecot is not installed")
+	return ""
+}
+
+func nobodyGroup(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"nogroup", "nobody"} {
+		if _, err := user.LookupGroup(name); err == nil {
+			return name
+		}
+	}
+	t.Skip("Dovecot: there is no group nogroup or nobody")
+	return ""
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// layOut makes the directories and files that the configuration names.
+func layOut(t testing.TB, dir string, cert Cert, d *Dovecot) {
+	t.Helper()
+	certPEM, err := os.ReadFile(cert.CertFile)
+	must(t, err)
+	keyPEM, err := os.ReadFile(cert.KeyFile)
+	must(t, err)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "cert.pem"), certPEM, 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "key.pem"), keyPEM, 0o600))
+	// World-readable, since the auth process reads it as a user of its own.
+	masters := fmt.Sprintf("%s:{PLAIN}%s\n", d.Admin, d.AdminPassword)
+	must(t, os.WriteFile(filepath.Join(dir, "masters"), []byte(masters), 0o644))
+	mail := filepath.Join(dir, "mail")
+	must(t, os.Mkdir(mail, 0o755))
+	nobody, err := user.Lookup("nobody")
+	must(t, err)
+	var uid int
+	_, err = fmt.Sscan(nobody.Uid, &uid)
+	must(t, err)
+	must(t, os.Chown(mail, uid, -1))
+}
+
+func writeConf(t testing.TB, dir string, values map[string]string) {
+	t.Helper()
+	var conf bytes.Buffer
+	must(t, template.Must(template.New("dovecot").Parse(dovecotConf)).Execute(&conf, values))
+	must(t, os.WriteFile(filepath.Join(dir, "dovecot.conf"), conf.Bytes(), 0o644))
+}
+
+// run starts the server, waits until it answers, and stops it at the test's end.
+func run(t testing.TB, binary, dir string, d *Dovecot, settings *tls.Config) {
+	t.Helper()
+	var output bytes.Buffer
+	process := exec.Command(binary, "-F", "-c", filepath.Join(dir, "dovecot.conf"))
+	process.Stdout, process.Stderr = &output, &output
+	must(t, process.Start())
+	exited := make(chan struct{})
+	go func() {
+		_ = process.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = process.Process.Signal(syscall.SIGTERM)
+		<-exited
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for !answers(ctx, d.Address, settings) {
+		select {
+		case <-exited:
+			t.Fatalf("Dovecot does not start: %s\n%s", output.String(), readLog(dir))
+		case <-ctx.Done():
+			t.Fatalf("Dovecot does not answer: %s", readLog(dir))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func answers(ctx context.Context, address string, settings *tls.Config) bool {
+	dialer := tls.Dialer{Config: settings}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	greeting := make([]byte, 4)
+	_, err = conn.Read(greeting)
+	return err == nil && strings.HasPrefix(string(greeting), "* OK")
+}
+
+func readLog(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

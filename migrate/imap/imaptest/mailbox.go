@@ -1,0 +1,127 @@
+package imaptest
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"reforest/migrate/migratetest"
+)
+
+// An Account is one mailbox, read and filled by a client that shares no code with
+// the movers.
+type Account struct {
+	Address  string // host:port, TLS from the start
+	CAFile   string
+	User     string
+	Password string
+}
+
+func (a Account) open(t testing.TB) *imapclient.Client {
+	t.Helper()
+	pem, err := os.ReadFile(a.CAFile)
+	must(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	settings := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	c, err := imapclient.DialTLS(a.Address, &imapclient.Options{TLSConfig: settings})
+	must(t, err)
+	must(t, c.Login(a.User, a.Password).Wait())
+	return c
+}
+
+// Fill creates the folders where they are missing, subscribes to those that are to
+// be, and appends the messages.
+func (a Account) Fill(t testing.TB, folders []migratetest.Folder) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	delim := delimiter(t, c)
+	for _, f := range folders {
+		name := strings.Join(f.Path, delim)
+		if _, err := c.Status(name, &imap.StatusOptions{UIDNext: true}).Wait(); err != nil {
+			must(t, c.Create(name, nil).Wait())
+		}
+		if f.Subscribed {
+			must(t, c.Subscribe(name).Wait())
+		}
+		for _, m := range f.Messages {
+			fill(t, c, name, m)
+		}
+	}
+}
+
+func fill(t testing.TB, c *imapclient.Client, name string, m migratetest.Message) {
+	t.Helper()
+	options := &imap.AppendOptions{Time: m.Received}
+	for _, f := range m.Flags {
+		options.Flags = append(options.Flags, imap.Flag(f))
+	}
+	command := c.Append(name, int64(len(m.Body)), options)
+	_, err := command.Write([]byte(m.Body))
+	must(t, err)
+	must(t, command.Close())
+	_, err = command.Wait()
+	must(t, err)
+}
+
+func delimiter(t testing.TB, c *imapclient.Client) string {
+	t.Helper()
+	list, err := c.List("", "", nil).Collect()
+	must(t, err)
+	if len(list) == 0 || list[0].Delim == 0 {
+		t.Fatal("the server has no hierarchy")
+	}
+	return string(list[0].Delim)
+}
+
+// Held returns everything the mailbox holds.
+func (a Account) Held(t testing.TB) []migratetest.Folder {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	list, err := c.List("", "*", &imap.ListOptions{ReturnSubscribed: true}).Collect()
+	must(t, err)
+	var folders []migratetest.Folder
+	for _, l := range list {
+		f := migratetest.Folder{
+			Path:       strings.Split(l.Mailbox, string(l.Delim)),
+			Subscribed: slices.Contains(l.Attrs, imap.MailboxAttrSubscribed),
+		}
+		if !slices.Contains(l.Attrs, imap.MailboxAttrNoSelect) {
+			f.Messages = messages(t, c, l.Mailbox)
+		}
+		folders = append(folders, f)
+	}
+	return folders
+}
+
+func messages(t testing.TB, c *imapclient.Client, name string) []migratetest.Message {
+	t.Helper()
+	sel, err := c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+	must(t, err)
+	if sel.NumMessages == 0 {
+		return nil
+	}
+	whole := &imap.FetchItemBodySection{Peek: true}
+	all := imap.SeqSet{{Start: 1}}
+	found, err := c.Fetch(all, &imap.FetchOptions{Flags: true, InternalDate: true, BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
+	must(t, err)
+	var list []migratetest.Message
+	for _, m := range found {
+		flags := make([]string, len(m.Flags))
+		for i, f := range m.Flags {
+			flags[i] = string(f)
+		}
+		body := m.FindBodySection(whole)
+		list = append(list, migratetest.Message{Body: string(bytes.Clone(body)), Received: m.InternalDate, Flags: flags})
+	}
+	return list
+}
