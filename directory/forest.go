@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"reforest/migrate"
@@ -21,6 +22,7 @@ type Domain struct {
 type Info struct {
 	DefaultNC, ConfigNC, SchemaNC DN
 	Domains                       []Domain // the server's own domain first
+	Holds                         []DN     // the naming contexts that the server answers for
 	UPNSuffixes                   []string // beside the domains' DNS names
 	HasExchange                   bool     // Exchange servers are registered in the Configuration
 }
@@ -36,7 +38,8 @@ type Forest struct {
 // Survey reads what the forest says about itself: naming contexts, domains with
 // their SIDs, UPN suffixes, and whether Exchange runs there.
 func Survey(ctx context.Context, reader Reader) (Info, error) {
-	root, err := reader.Get(ctx, "", "defaultNamingContext", "configurationNamingContext", "schemaNamingContext")
+	root, err := reader.Get(ctx, "", "defaultNamingContext", "configurationNamingContext", "schemaNamingContext",
+		"namingContexts")
 	if err != nil {
 		return Info{}, fmt.Errorf("read rootDSE: %w", err)
 	}
@@ -44,6 +47,9 @@ func Survey(ctx context.Context, reader Reader) (Info, error) {
 		DefaultNC: DN(root.First("defaultNamingContext")),
 		ConfigNC:  DN(root.First("configurationNamingContext")),
 		SchemaNC:  DN(root.First("schemaNamingContext")),
+	}
+	for _, context := range root.Values("namingContexts") {
+		info.Holds = append(info.Holds, DN(context))
 	}
 	if info.DefaultNC == "" || info.ConfigNC == "" {
 		return Info{}, errors.New("read rootDSE: the server names no default or configuration naming context")
@@ -154,6 +160,19 @@ func (i *Info) readExchange(ctx context.Context, reader Reader) error {
 }
 
 func (i *Info) partitions() DN { return i.ConfigNC.Child("CN", "Partitions") }
+
+// domainsHeld returns the heads of the domains that the server answers for: its own,
+// and, on a global catalog, those of the whole forest.
+func (i *Info) domainsHeld() []DN {
+	held := []DN{i.DefaultNC}
+	for _, d := range i.Domains {
+		answers := slices.ContainsFunc(i.Holds, d.DN.Equal)
+		if answers && !d.DN.Equal(i.DefaultNC) {
+			held = append(held, d.DN)
+		}
+	}
+	return held
+}
 
 // hasSuffix reports whether the forest lets a UPN end in suffix.
 func (i *Info) hasSuffix(suffix string) bool {

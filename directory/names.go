@@ -80,11 +80,12 @@ func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
 	return d.Target.holds(ctx, "", Eq("sAMAccountName", sam))
 }
 
-// hasUPN asks every domain of the forest: UPNs are unique within it
-// (MS-ADTS 3.1.1.5.1.3).
+// hasUPN asks every domain that the server answers for: UPNs are unique within the
+// forest (MS-ADTS 3.1.1.5.1.3). What lies in a domain it does not answer for, the
+// server itself refuses when the user is added.
 func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
-	for _, domain := range d.Target.Info.Domains {
-		if held, err := d.Target.holds(ctx, domain.DN, Eq("userPrincipalName", upn)); held || err != nil {
+	for _, domain := range d.Target.Info.domainsHeld() {
+		if held, err := d.Target.holds(ctx, domain, Eq("userPrincipalName", upn)); held || err != nil {
 			return held, err
 		}
 	}

@@ -186,6 +186,13 @@ func (e ACE) WithSID(sid migrate.SID) (ACE, error) {
 	return parseACE(raw)
 }
 
+// WithFlags returns a copy of the entry with other flags (MS-DTYP 2.4.4.1).
+func (e ACE) WithFlags(flags byte) (ACE, error) {
+	raw := slices.Clone(e.raw)
+	raw[1] = flags
+	return parseACE(raw)
+}
+
 func (e ACE) known() bool {
 	switch e.Type {
 	case Allow, Deny, Audit, AllowObject, DenyObject, AuditObject, AllowCallback, DenyCallback,
