@@ -60,8 +60,8 @@ func hold(t testing.TB, ldapAddress string) {
 	if err != nil {
 		t.Fatalf("read the address of the lab: %v", err)
 	}
-	address := net.JoinHostPort(host, "635")
-	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	address := net.JoinHostPort(host, "6350")
+	for deadline := time.Now().Add(15 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 		if err == nil {
 			t.Cleanup(func() { _ = listener.Close() })
