@@ -1,0 +1,211 @@
+package ldapd
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// adminGroup is the name of the administrative group that every Exchange
+// organization since 2007 has.
+const adminGroup = "Exchange Administrative Group (FYDIBOHF23SPDLT)"
+
+// newForest makes the tree of an empty forest.
+func newForest(config Config) (*store, error) {
+	s, err := newStore()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &builder{s: s, base: config.baseDN()}
+	b.domain()
+	b.configuration(config)
+	b.users(config)
+	b.exchange(config)
+	if b.err != nil {
+		return nil, fmt.Errorf("build forest: %w", b.err)
+	}
+	return s, nil
+}
+
+// A builder adds the system's own objects; the first error stays.
+type builder struct {
+	s    *store
+	base directory.DN
+	err  error
+}
+
+// add adds an object. attrs are names and values in turn.
+func (b *builder) add(dn directory.DN, class string, attrs ...string) {
+	if b.err != nil {
+		return
+	}
+	req := addition{dn: string(dn), system: true, sdParts: allParts}
+	req.attrs = append(req.attrs, modification{attr: "objectClass", values: [][]byte{[]byte(class)}})
+	for pair := range slices.Chunk(attrs, 2) {
+		req.attrs = append(req.attrs, modification{attr: pair[0], values: [][]byte{[]byte(pair[1])}})
+	}
+	if _, f := b.s.add(req); f != nil {
+		b.err = fmt.Errorf("add %q: %w", dn, f)
+	}
+}
+
+// domain makes the head of the domain, which has no parent to be added below.
+func (b *builder) domain() {
+	parts, f := parseDN(string(b.base))
+	if f != nil {
+		b.err = f
+		return
+	}
+	root := newObject(b.s.schema.classes["domaindns"], parts[0], nil)
+	root.suffix, root.head = b.base, true
+	b.s.root = root
+	sid, err := b.s.domain.Bytes()
+	if err != nil {
+		b.err = err
+		return
+	}
+	d := b.s.draft(root)
+	d.attrs["objectclass"] = b.s.classNames(root.class, nil)
+	b.s.generate(d)
+	d.set("objectSid", string(sid))
+	d.set("instanceType", "5")
+	d.set("msDS-Behavior-Version", functionality)
+	b.s.enter(root)
+	d.commit()
+}
+
+func (b *builder) configuration(config Config) {
+	top := b.base.Child("CN", "Configuration")
+	b.head(top, "configuration")
+	b.s.config, _ = b.s.find(string(top))
+	schema := top.Child("CN", "Schema")
+	b.add(schema, "dMD")
+	for _, row := range classTable() {
+		b.add(schema.Child("CN", row.cn), "classSchema", "lDAPDisplayName", row.name)
+	}
+	b.categorize()
+	partitions := top.Child("CN", "Partitions")
+	b.add(partitions, "crossRefContainer")
+	if root, _ := b.s.find(string(partitions)); root != nil && len(config.UPNSuffixes) > 0 {
+		b.set(partitions, "uPNSuffixes", config.UPNSuffixes)
+	}
+	b.add(partitions.Child("CN", config.NetBIOS), "crossRef",
+		"nCName", string(b.base), "nETBIOSName", config.NetBIOS, "dnsRoot", config.Domain, "systemFlags", "3")
+	b.add(partitions.Child("CN", "Enterprise Configuration"), "crossRef", "nCName", string(top), "dnsRoot", config.Domain, "systemFlags", "1")
+	b.sites(config, top.Child("CN", "Sites"))
+	b.add(top.Child("CN", "Services"), "container")
+}
+
+// head adds an object that begins a naming context.
+func (b *builder) head(dn directory.DN, class string) {
+	b.add(dn, class)
+	if o, _ := b.s.find(string(dn)); o != nil {
+		o.head = true
+	}
+}
+
+// categorize gives objects that are older than the schema their objectCategory.
+func (b *builder) categorize() {
+	for _, o := range b.s.byGUID {
+		if category := b.s.categoryOf(o.class); category != nil {
+			b.s.put(o, "objectcategory", []value{refTo(category)})
+		}
+	}
+}
+
+func (b *builder) set(dn directory.DN, attr string, values []string) {
+	if b.err != nil {
+		return
+	}
+	m := modification{op: modReplace, attr: attr}
+	for _, v := range values {
+		m.values = append(m.values, []byte(v))
+	}
+	if f := b.s.modify(modify{dn: string(dn), mods: []modification{m}, sdParts: allParts, system: true}); f != nil {
+		b.err = fmt.Errorf("set %s of %q: %w", attr, dn, f)
+	}
+}
+
+func (b *builder) sites(config Config, sites directory.DN) {
+	site := sites.Child("CN", "Default-First-Site-Name")
+	servers := site.Child("CN", "Servers")
+	server := servers.Child("CN", hostLabel(config))
+	b.add(sites, "sitesContainer")
+	b.add(site, "site")
+	b.add(servers, "serversContainer")
+	b.add(server, "server", "dNSHostName", config.Host)
+	b.add(server.Child("CN", "NTDS Settings"), "nTDSDSA")
+}
+
+func (b *builder) users(config Config) {
+	users := b.base.Child("CN", "Users")
+	const critical = "isCriticalSystemObject"
+	b.add(users, "container", critical, "TRUE")
+	b.add(b.base.Child("CN", "Computers"), "container", critical, "TRUE")
+	b.add(b.base.Child("CN", "Builtin"), "builtinDomain", critical, "TRUE")
+	b.add(b.base.Child("CN", "System"), "container", critical, "TRUE")
+	b.add(b.base.Child("CN", "ForeignSecurityPrincipals"), "container", critical, "TRUE")
+	admin := users.Child("CN", config.AdminUser)
+	b.add(admin, "user", critical, "TRUE", "sAMAccountName", config.AdminUser, "objectSid", b.sid(500), "userAccountControl", "66050")
+	for _, group := range []struct {
+		name string
+		rid  int
+	}{{"Domain Admins", 512}, {"Domain Users", 513}, {"Domain Computers", 515}} {
+		b.add(users.Child("CN", group.name), "group", critical, "TRUE", "sAMAccountName", group.name, "objectSid", b.sid(group.rid))
+	}
+	b.set(users.Child("CN", "Domain Admins"), "member", []string{string(admin)})
+	if o, _ := b.s.find(string(admin)); o != nil {
+		o.password = digestOf(config.AdminPassword)
+	}
+	b.set(admin, "userAccountControl", []string{"66048"}) // enabled, the password stays
+}
+
+// sid returns the bytes of one of the domain's own SIDs.
+func (b *builder) sid(rid int) string {
+	raw, err := (b.s.domain + migrate.SID("-"+strconv.Itoa(rid))).Bytes()
+	if err != nil {
+		b.err = err
+	}
+	return string(raw)
+}
+
+func (b *builder) exchange(config Config) {
+	dn := b.base.Child("CN", "Configuration").Child("CN", "Services").Child("CN", "Microsoft Exchange")
+	b.add(dn, "msExchConfigurationContainer")
+	legacy := "/o=" + strings.ReplaceAll(config.Organization, "/", "")
+	dn = dn.Child("CN", config.Organization)
+	b.add(dn, "msExchOrganizationContainer", "legacyExchangeDN", legacy)
+	dn = dn.Child("CN", "Administrative Groups")
+	b.add(dn, "msExchAdminGroupContainer")
+	dn = dn.Child("CN", adminGroup)
+	b.add(dn, "msExchAdminGroup", "legacyExchangeDN", legacy+"/ou="+adminGroup)
+	b.add(dn.Child("CN", "Servers"), "msExchServersContainer")
+	b.add(dn.Child("CN", "Databases"), "msExchMDBContainer")
+}
+
+// databases returns the DN below which mailbox databases stand.
+func (c Config) databases() directory.DN {
+	return c.baseDN().Child("CN", "Configuration").Child("CN", "Services").Child("CN", "Microsoft Exchange").
+		Child("CN", c.Organization).Child("CN", "Administrative Groups").Child("CN", adminGroup).Child("CN", "Databases")
+}
+
+// AddDatabase adds a mailbox database to the Exchange organization and returns its
+// DN, for homeMDB.
+func (s *Server) AddDatabase(name string) (directory.DN, error) {
+	dn := s.config.databases().Child("CN", name)
+	_, err := s.Seed(dn, Attrs{
+		"objectClass":           {"msExchPrivateMDB"},
+		"adminDisplayName":      {name},
+		"legacyExchangeDN":      {"/o=" + s.config.Organization + "/ou=" + adminGroup + "/cn=Configuration/cn=Servers/cn=" + hostLabel(s.config) + "/cn=Microsoft Private MDB"},
+		"versionNumber":         {"1"},
+		"msExchALObjectVersion": {strconv.Itoa(time.Now().Year())},
+	})
+	return dn, err
+}

@@ -1,0 +1,109 @@
+package ldapd
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"reforest/migrate"
+)
+
+// generate adds what the server gives to every new object.
+func (s *store) generate(d *draft) {
+	o := d.o
+	usn, now := strconv.FormatInt(s.nextUSN(), 10), time.Now().UTC().Format(timeForm)
+	d.set("objectGUID", string(o.guid[:]))
+	d.set("name", o.rdn.value)
+	d.set(o.rdn.attr, o.rdn.value)
+	d.fill("instanceType", "4")
+	d.set("uSNCreated", usn)
+	d.set("uSNChanged", usn)
+	d.set("whenCreated", now)
+	d.set("whenChanged", now)
+	if len(d.now("ntsecuritydescriptor")) == 0 {
+		d.setSD(s.schema.attrs["ntsecuritydescriptor"], s.standard)
+	}
+	if category := s.categoryOf(o.class); category != nil && len(d.now("objectcategory")) == 0 {
+		d.attrs["objectcategory"] = []value{refTo(category)}
+	}
+	if list(principals, o.class.name) {
+		s.generatePrincipal(d)
+	}
+}
+
+// categoryOf returns the schema's object for a class's objectCategory, nil while
+// the schema is not there yet.
+func (s *store) categoryOf(row *classRow) *object {
+	category := s.schema.classes[strings.ToLower(row.category)]
+	if s.config == nil || category == nil {
+		return nil
+	}
+	o, _ := s.find("CN=" + category.cn + ",CN=Schema," + string(s.config.dn()))
+	return o
+}
+
+// generatePrincipal adds what users, computers and groups have.
+func (s *store) generatePrincipal(d *draft) {
+	if len(d.now("objectsid")) == 0 {
+		d.set("objectSid", string(s.nextSID()))
+	}
+	d.fill("sAMAccountName", fmt.Sprintf("$%06X-%012X", s.rid, binary.BigEndian.Uint64(d.o.guid[8:])>>16))
+	if d.o.class.name == "group" {
+		d.fill("groupType", "-2147483646")
+		d.set("sAMAccountType", groupAccountType(d.number("grouptype")))
+		return
+	}
+	standard, group, kind := "546", "513", "805306368"
+	if d.o.class.name == "computer" {
+		standard, group, kind = "4128", "515", "805306369"
+	}
+	d.fill("userAccountControl", standard)
+	d.normalizeUAC()
+	d.fill("primaryGroupID", group)
+	d.set("sAMAccountType", kind)
+	for _, attr := range []string{"badPwdCount", "codePage", "countryCode", "badPasswordTime", "lastLogoff", "lastLogon", "logonCount"} {
+		d.fill(attr, "0")
+	}
+	d.fill("pwdLastSet", passwordTime(d))
+	d.fill("accountExpires", "9223372036854775807")
+}
+
+func passwordTime(d *draft) string {
+	if d.secret == nil {
+		return "0"
+	}
+	const since1601 = 116444736000000000 // FILETIME of 1970, in 100 ns (MS-DTYP 2.3.3)
+	return strconv.FormatInt(time.Now().UnixNano()/100+since1601, 10)
+}
+
+// normalizeUAC gives an account without a type the normal one, as
+// MS-SAMR 3.1.1.8.10 has it.
+func (d *draft) normalizeUAC() {
+	if uac := d.number("useraccountcontrol"); uac&uacTypes == 0 {
+		d.set("userAccountControl", strconv.FormatInt(uac|uacNormal, 10))
+	}
+}
+
+// groupAccountType returns sAMAccountType for a groupType (MS-SAMR 3.1.1.8.1).
+func groupAccountType(groupType int64) string {
+	const local, security = 4, 1 << 31
+	kind := 268435456
+	if groupType&local != 0 {
+		kind = 536870912
+	}
+	if groupType&security == 0 {
+		kind++
+	}
+	return strconv.Itoa(kind)
+}
+
+func (s *store) nextSID() []byte {
+	b, err := (s.domain + migrate.SID("-"+strconv.FormatUint(uint64(s.rid), 10))).Bytes()
+	if err != nil {
+		panic("ldapd: the domain's SID cannot be written: " + err.Error())
+	}
+	s.rid++
+	return b
+}

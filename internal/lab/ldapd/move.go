@@ -1,0 +1,128 @@
+package ldapd
+
+import (
+	"strings"
+	"time"
+)
+
+// remove deletes an object; with tree, everything below it as well (MS-ADTS
+// 3.1.1.5.5.7.3). The lock is held for writing.
+func (s *store) remove(dn string, tree bool) *fault {
+	o, f := s.must(dn)
+	if f != nil {
+		return f
+	}
+	if o.head || o.first("iscriticalsystemobject") == "TRUE" {
+		return refuse(unwilling, "00002082: SvcErr: DSID-030A0448, problem 5003 (WILL_NOT_PERFORM), data 0, the object is the system's own")
+	}
+	if len(o.children) > 0 && !tree {
+		return refuse(notAllowedOnNonLeaf, "00002015: UpdErr: DSID-031A0FBF, problem 6003 (CANT_ON_NON_LEAF), data 0")
+	}
+	s.removeTree(o)
+	s.nextUSN()
+	return nil
+}
+
+func (s *store) removeTree(o *object) {
+	for _, child := range o.children {
+		s.removeTree(child)
+	}
+	s.forget(o)
+}
+
+// A rename is a request to give an object another name or another parent.
+type rename struct {
+	dn, rdn   string
+	deleteOld bool
+	superior  string // "" keeps the parent
+}
+
+// rename carries out a ModifyDN (RFC 4511 4.9). Links follow by themselves: they
+// point to the object. The lock is held for writing.
+func (s *store) rename(req rename) *fault {
+	o, f := s.must(req.dn)
+	if f != nil {
+		return f
+	}
+	to, f := s.destination(o, req)
+	if f != nil {
+		return f
+	}
+	first, f := newName(o, req)
+	if f != nil {
+		return f
+	}
+	if there := to.children[first.key()]; there != nil && there != o {
+		return refuse(entryExists, "00002071: UpdErr: DSID-031B0DCE, problem 6005 (ENTRY_EXISTS), data 0")
+	}
+	d := s.draft(o)
+	a := s.schema.attrs[strings.ToLower(first.attr)]
+	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
+		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+	}
+	s.unlist(o)
+	delete(o.parent.children, o.rdn.key())
+	o.parent, o.rdn = to, first
+	to.children[first.key()] = o
+	s.enlist(o)
+	d.set("name", first.value)
+	d.set(first.attr, first.value)
+	d.stamp(time.Now())
+	d.commit()
+	return nil
+}
+
+// destination returns the object under which o is to stand.
+func (s *store) destination(o *object, req rename) (*object, *fault) {
+	if o.head || o.first("iscriticalsystemobject") == "TRUE" {
+		return nil, refuse(unwilling, "00002082: SvcErr: problem 5003 (WILL_NOT_PERFORM), data 0, the object is the system's own")
+	}
+	if req.superior == "" {
+		return o.parent, nil
+	}
+	to, f := s.must(req.superior)
+	switch {
+	case f != nil:
+		return nil, f
+	case to.under(o):
+		return nil, refuse(unwilling, "00002089: SvcErr: problem 5003 (WILL_NOT_PERFORM), data 0, the new parent lies below the object")
+	case to.context() != o.context():
+		return nil, refuse(affectsMultipleDSAs, "00002012: problem 5012 (DIR_ERROR), the new parent lies in another naming context")
+	case to != o.parent && o.class.parents != "" && !list(o.class.parents, to.class.name):
+		return nil, refuse(namingViolation, "00002099: NameErr: problem 2003 (NAMING_VIOLATION), no %s below a %s", o.class.name, to.class.name)
+	}
+	return to, nil
+}
+
+func newName(o *object, req rename) (rdn, *fault) {
+	parts, f := parseDN(req.rdn)
+	if f != nil {
+		return rdn{}, f
+	}
+	if len(parts) != 1 {
+		return rdn{}, refuse(invalidDNSyntax, "0000208F: NameErr: problem 2006 (BAD_NAME), '%s'", req.rdn)
+	}
+	if !strings.EqualFold(parts[0].attr, o.rdn.attr) {
+		return rdn{}, refuse(namingViolation, "00002099: NameErr: problem 2003 (NAMING_VIOLATION), %s is named by %s", o.class.name, o.rdn.attr)
+	}
+	if !req.deleteOld {
+		return rdn{}, refuse(unwilling, "00002077: SvcErr: problem 5003 (WILL_NOT_PERFORM), data 0, the old name cannot be kept")
+	}
+	return rdn{o.rdn.attr, parts[0].value}, nil
+}
+
+// unlist takes an object and all below it out of the index of DNs.
+func (s *store) unlist(o *object) {
+	delete(s.byDN, o.dnKey())
+	for _, child := range o.children {
+		s.unlist(child)
+	}
+}
+
+// enlist enters them again under their new names.
+func (s *store) enlist(o *object) {
+	s.byDN[o.dnKey()] = o
+	for _, child := range o.children {
+		s.enlist(child)
+	}
+}

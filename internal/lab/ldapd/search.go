@@ -1,0 +1,233 @@
+package ldapd
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"reforest/directory"
+)
+
+// Limits of Active Directory's default query policy (MS-ADTS 3.1.1.3.4.6).
+const (
+	maxPageSize = 1000 // entries in one answer
+	maxValRange = 1500 // values of one attribute in one answer
+)
+
+// The scopes of a search (RFC 4511 4.5.1.2).
+const (
+	scopeBase = iota
+	scopeOne
+	scopeSub
+)
+
+// A search is a request for entries.
+type search struct {
+	base      string
+	scope     int64
+	sizeLimit int64 // 0 is none
+	typesOnly bool
+	filter    *filter
+	attrs     []string
+	sdParts   int  // the parts of security descriptors that are returned
+	domain    bool // no references to other naming contexts
+}
+
+// A found is one entry of an answer.
+type found struct {
+	dn    directory.DN
+	attrs []foundAttr
+}
+
+type foundAttr struct {
+	name   string
+	values [][]byte
+}
+
+// matches returns all objects that the request means, in order of creation. The
+// lock is held.
+func (s *store) matches(req search) ([]*object, *fault) {
+	base, f := s.must(req.base)
+	if f != nil {
+		return nil, f
+	}
+	var result []*object
+	for _, o := range s.scan(base, req) {
+		if s.match(req.filter, o) == yes {
+			result = append(result, o)
+		}
+	}
+	slices.SortFunc(result, bySeq)
+	return result, nil
+}
+
+// scan returns the objects in scope, fewer where an index knows which can match.
+func (s *store) scan(base *object, req search) []*object {
+	set, indexed := s.candidates(req.filter)
+	if !indexed || req.scope == scopeBase {
+		return walk(base, req.scope)
+	}
+	var result []*object
+	for o := range set {
+		if inScope(o, base, req.scope) {
+			result = append(result, o)
+		}
+	}
+	return result
+}
+
+func inScope(o, base *object, scope int64) bool {
+	if scope == scopeOne {
+		return o.parent == base && !o.head
+	}
+	return o.under(base) && o.context() == base.context()
+}
+
+// walk lists what is in scope. Another naming context below is not.
+func walk(base *object, scope int64) []*object {
+	if scope == scopeBase {
+		return []*object{base}
+	}
+	var result []*object
+	if scope == scopeSub {
+		result = append(result, base)
+	}
+	for _, child := range base.children {
+		switch {
+		case child.head:
+		case scope == scopeOne:
+			result = append(result, child)
+		default:
+			result = append(result, walk(child, scopeSub)...)
+		}
+	}
+	return result
+}
+
+// references lists the naming contexts below the base of a search, which a client
+// has to ask for by themselves (MS-ADTS 3.1.1.3.4.1.2).
+func (s *store) references(req search) []directory.DN {
+	base, f := s.find(req.base)
+	if f != nil || base == nil || req.domain || req.scope == scopeBase {
+		return nil
+	}
+	var heads []directory.DN
+	for _, head := range []*object{s.config} {
+		if head != base && head.under(base) && base.head {
+			heads = append(heads, head.dn())
+		}
+	}
+	return heads
+}
+
+// show returns what a search asks for of one object.
+func (s *store) show(o *object, req search) found {
+	entry := found{dn: o.dn()}
+	for _, description := range s.wanted(o, req.attrs) {
+		attr, r, ok := s.description(description)
+		if !ok {
+			continue
+		}
+		if got, ok := s.shown(o, attr, r, req); ok {
+			entry.attrs = append(entry.attrs, got)
+		}
+	}
+	return entry
+}
+
+// wanted replaces "all" by the names of all attributes that are shown unasked:
+// security descriptors come only by name.
+func (s *store) wanted(o *object, attrs []string) []string {
+	if len(attrs) > 0 && !slices.Contains(attrs, "*") {
+		return attrs
+	}
+	names := slices.DeleteFunc(slices.Clone(attrs), func(attr string) bool { return attr == "*" })
+	for key := range o.attrs {
+		if key != "ntsecuritydescriptor" && !containsFold(names, key) {
+			names = append(names, key)
+		}
+	}
+	for _, a := range s.schema.backs {
+		if len(o.back[a.back]) > 0 && !containsFold(names, a.name) {
+			names = append(names, a.name)
+		}
+	}
+	if !containsFold(names, "distinguishedName") {
+		names = append(names, "distinguishedName")
+	}
+	slices.Sort(names)
+	return names
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// A span is the range of values that a description asks for.
+type span struct {
+	asked     bool
+	low, high int // high -1 is the end
+}
+
+// description reads an attribute description with an optional range
+// (MS-ADTS 3.1.1.3.1.3.3).
+func (s *store) description(description string) (*attribute, span, bool) {
+	attr, option, optioned := strings.Cut(description, ";")
+	a := s.schema.attrs[strings.ToLower(attr)]
+	if a == nil || !optioned {
+		return a, span{high: -1}, a != nil
+	}
+	const prefix = "range="
+	if len(option) < len(prefix) || !strings.EqualFold(option[:len(prefix)], prefix) {
+		return nil, span{}, false
+	}
+	low, high, found := strings.Cut(option[len(prefix):], "-")
+	r := span{asked: true, high: -1}
+	var err, err2 error
+	r.low, err = strconv.Atoi(low)
+	if high != "*" {
+		r.high, err2 = strconv.Atoi(high)
+	}
+	return a, r, found && err == nil && err2 == nil && r.low >= 0
+}
+
+func (s *store) shown(o *object, a *attribute, r span, req search) (foundAttr, bool) {
+	values := s.values(o, a)
+	if len(values) == 0 || r.low >= len(values) {
+		return foundAttr{}, false
+	}
+	got := foundAttr{name: a.name}
+	last := len(values) - 1
+	if r.high >= 0 {
+		last = min(last, r.high)
+	}
+	last = min(last, r.low+maxValRange-1)
+	if r.asked || last < len(values)-1 {
+		got.name += ";range=" + strconv.Itoa(r.low) + "-" + rangeEnd(last, len(values))
+	}
+	if req.typesOnly || last < r.low {
+		return got, true
+	}
+	for _, v := range values[r.low : last+1] {
+		got.values = append(got.values, shownBytes(a, v, req.sdParts))
+	}
+	return got, true
+}
+
+func rangeEnd(last, count int) string {
+	if last == count-1 {
+		return "*"
+	}
+	return strconv.Itoa(last)
+}
+
+func shownBytes(a *attribute, v value, sdParts int) []byte {
+	if a.key != "ntsecuritydescriptor" {
+		return v.bytes()
+	}
+	d, f := parseSD(v.raw)
+	if f != nil {
+		return v.raw
+	}
+	return d.only(sdParts).bytes()
+}
