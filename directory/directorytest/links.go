@@ -15,9 +15,9 @@ func testLinks(t *testing.T, b *bench) {
 	staff := b.mustAdd(t, "contact", "Otto", mod(directory.AddValues, "manager", string(boss)))
 	inner := b.mustAdd(t, "group", "inner", mod(directory.AddValues, "sAMAccountName", "inner"+b.tag), mod(directory.AddValues, "member", string(staff)))
 	outer := b.mustAdd(t, "group", "outer", mod(directory.AddValues, "sAMAccountName", "outer"+b.tag), mod(directory.AddValues, "member", string(inner)))
-	sameDNs(t, "manager", b.get(t, staff, "manager").Values("manager"), boss)
-	sameDNs(t, "directReports", b.get(t, boss, "directReports").Values("directReports"), staff)
-	sameDNs(t, "memberOf", b.get(t, staff, "memberOf").Values("memberOf"), inner)
+	sameNames(t, "manager", b.get(t, staff, "manager").Values("manager"), boss)
+	sameNames(t, "directReports", b.get(t, boss, "directReports").Values("directReports"), staff)
+	sameNames(t, "memberOf", b.get(t, staff, "memberOf").Values("memberOf"), inner)
 	same(t, "members of a group", b.find(t, directory.Eq("memberOf", string(inner))), []string{"Otto"})
 	got := b.find(t, directory.Filter("(memberOf:1.2.840.113556.1.4.1941:="+string(outer)+")"))
 	slices.Sort(got)
@@ -25,7 +25,7 @@ func testLinks(t *testing.T, b *bench) {
 
 	b.mustModify(t, inner, mod(directory.AddValues, "member", string(boss)))
 	b.mustModify(t, inner, mod(directory.DeleteValues, "member", string(staff)))
-	sameDNs(t, "member", b.get(t, inner, "member").Values("member"), boss)
+	sameNames(t, "member", b.get(t, inner, "member").Values("member"), boss)
 	if b.get(t, staff, "memberOf").Has("memberOf") {
 		t.Error("memberOf is still there after the member has been taken out")
 	}
@@ -33,7 +33,7 @@ func testLinks(t *testing.T, b *bench) {
 	refused(t, "write a back link", b.modify(t, staff, mod(directory.AddValues, "memberOf", string(outer))), 19, 53)
 }
 
-func sameDNs(t *testing.T, what string, got []string, want ...directory.DN) {
+func sameNames(t *testing.T, what string, got []string, want ...directory.DN) {
 	t.Helper()
 	var gotKeys, wantKeys []string
 	for _, dn := range got {
@@ -96,7 +96,7 @@ func testSecurityDescriptor(t *testing.T, b *bench) {
 		t.Fatalf("got owner %q, group %q, DACL %v, SACL %v; want all but the SACL", before.Owner, before.Group, before.DACL != nil, before.SACL != nil)
 	}
 	changed := b.descriptor(t, dn)
-	ace, err := ntsd.NewACE(ntsd.AccessAllowedObject, 0x100, ntsd.SendAs(), foreign)
+	ace, err := ntsd.NewACE(ntsd.AllowObject, 0x100, ntsd.SendAs(), foreign)
 	if err != nil {
 		t.Fatal(err)
 	}

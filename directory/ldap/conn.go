@@ -116,11 +116,12 @@ func (c *Conn) reading(ctx context.Context, read func(*wire) error, repeatable f
 			return err
 		}
 		err = read(w)
+		again := w.used && lost(err) && repeatable()
 		if lost(err) {
 			w.close()
 		}
 		c.pool.give(w)
-		if !w.used || !lost(err) || !repeatable() {
+		if !again {
 			return err
 		}
 	}

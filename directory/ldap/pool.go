@@ -28,49 +28,63 @@ type pool struct {
 
 // take returns an idle connection that is alive as far as can be known, or a new one.
 func (p *pool) take(ctx context.Context) (*wire, error) {
-	w, err := p.reuse()
-	if w != nil || err != nil {
-		return w, err
-	}
-	return p.endpoint.connect(ctx)
-}
-
-func (p *pool) reuse() (*wire, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil, refusal("ldap.Dial", errClosed)
-	}
-	for len(p.idle) > 0 {
-		w := p.idle[len(p.idle)-1]
-		p.idle = p.idle[:len(p.idle)-1]
+	for {
+		w, err := p.pop()
+		if err != nil {
+			return nil, err
+		}
+		if w == nil {
+			return p.endpoint.connect(ctx)
+		}
 		if !w.conn.IsClosing() && time.Since(w.idleAt) < maxIdleTime {
 			w.used = true
 			return w, nil
 		}
 		w.close()
 	}
-	return nil, nil
 }
 
-// give takes a connection back; one that has failed is closed.
+// pop takes the connection off that was used last; nil if none is idle.
+func (p *pool) pop() (*wire, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, refusal("ldap.Dial", errClosed)
+	}
+	if len(p.idle) == 0 {
+		return nil, nil
+	}
+	w := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return w, nil
+}
+
+// give takes a connection back; one that has failed, or is one too many, is closed.
+// The caller must not look at it any more.
 func (p *pool) give(w *wire) {
+	if !p.push(w) {
+		w.close() // outside of the lock: it may have to wait for a write to end
+	}
+}
+
+func (p *pool) push(w *wire) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || w.conn.IsClosing() || len(p.idle) == maxIdle {
-		w.close()
-		return
+		return false
 	}
 	w.idleAt = time.Now()
 	p.idle = append(p.idle, w)
+	return true
 }
 
 func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
-	for _, w := range p.idle {
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, w := range idle {
 		w.close()
 	}
-	p.idle = nil
 }
