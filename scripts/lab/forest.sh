@@ -77,14 +77,15 @@ service_names() {
 organisation() {
 	local group="Exchange Administrative Group (FYDIBOHF23SPDLT)" root db
 	root="CN=Microsoft Exchange,CN=Services,CN=Configuration,$base"
-	entry "$root" container
+	entry "$root" msExchConfigurationContainer
 	entry "CN=$org,$root" msExchOrganizationContainer "legacyExchangeDN: /o=$org"
 	root="CN=Administrative Groups,CN=$org,$root"
-	entry "$root" container
+	entry "$root" msExchAdminGroupContainer
 	root="CN=$group,$root"
 	entry "$root" msExchAdminGroup "legacyExchangeDN: /o=$org/ou=$group"
+	entry "CN=Servers,$root" msExchServersContainer
 	root="CN=Databases,$root"
-	entry "$root" container
+	entry "$root" msExchMDBContainer
 	for db in $databases; do
 		entry "CN=$db,$root" msExchPrivateMDB "legacyExchangeDN: /o=$org/ou=$group/cn=Configuration/cn=Servers/cn=$db/cn=Microsoft Private MDB"
 	done

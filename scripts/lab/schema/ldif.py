@@ -33,12 +33,16 @@ MAILBOX = """homeMDB homeMTA msExchHomeServerName msExchMailboxGuid msExchMailbo
     deliverAndRedirect msExchQueryBaseDN msExchUseOAB msExchArchiveGUID msExchArchiveName
     msExchDelegateListLink""".split()
 
-# The containers and servers of an Exchange organisation: name, cn, subClassOf, attributes.
+# What an Exchange organisation is made of: name, cn, attributes. The base schema has its
+# root already, msExchConfigurationContainer.
 CONFIGURATION = [
     ("msExchOrganizationContainer", "ms-Exch-Organization-Container", ["legacyExchangeDN"]),
+    ("msExchAdminGroupContainer", "ms-Exch-Admin-Group-Container", []),
     ("msExchAdminGroup", "ms-Exch-Admin-Group", ["legacyExchangeDN", "displayName"]),
-    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName"]),
-    ("msExchExchangeServer", "ms-Exch-Exchange-Server", ["legacyExchangeDN", "serialNumber"]),
+    ("msExchServersContainer", "ms-Exch-Servers-Container", []),
+    ("msExchExchangeServer", "ms-Exch-Exchange-Server", ["legacyExchangeDN", "serialNumber", "versionNumber"]),
+    ("msExchMDBContainer", "ms-Exch-MDB-Container", []),
+    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName", "msExchOwningServer"]),
 ]
 
 
@@ -100,7 +104,7 @@ def attribute(a, schema):
     return record("CN=%s,%s" % (a["cn"], schema), "add", lines)
 
 
-def new_class(name, cn, category, may, schema, oid=None, guid=None, superiors=()):
+def new_class(name, cn, category, may, schema, oid=None, guid=None):
     dn = "CN=%s,%s" % (cn, schema)
     lines = [
         "objectClass: top",
@@ -115,7 +119,6 @@ def new_class(name, cn, category, may, schema, oid=None, guid=None, superiors=()
         "rDNAttID: cn",
         "defaultHidingValue: TRUE",
         "defaultObjectCategory: " + dn,
-        *["possSuperiors: " + s for s in superiors],
         *["mayContain: " + m for m in may],
     ]
     return record(dn, "add", lines)
@@ -131,9 +134,8 @@ def classes(attributes, schema):
     forward = [a["name"] for a in attributes if a["name"] not in backlinks]
     out = new_class("msExchMailStorage", "ms-Exch-Mail-Storage", 3, MAILBOX, schema,
                     oid="1.2.840.113556.1.5.7000.62.5", guid=uuid.UUID("03652000-a981-11d2-a9ff-00c04f8eedd8"))
-    above = ["container"]
     for name, cn, may in CONFIGURATION:
-        out += new_class(name, cn, 1, may, schema, superiors=above)
+        out += new_class(name, cn, 1, may, schema)
     out += more("Mail-Recipient", "mayContain", forward, schema)
     out += more("Top", "mayContain", backlinks, schema)
     return out
@@ -142,8 +144,12 @@ def classes(attributes, schema):
 def uses(schema):
     """What refers to new classes."""
     out = more("User", "auxiliaryClass", ["msExchMailStorage"], schema)
-    # Exchange lets containers stand under its own: CN=Administrative Groups under the organisation.
-    return out + more("Container", "possSuperiors", ["msExchOrganizationContainer", "msExchAdminGroup"], schema)
+    above = "msExchConfigurationContainer"
+    for name, cn, _ in CONFIGURATION:
+        # Each stands under the one before it, or under the administrative group.
+        out += more(cn, "possSuperiors", sorted({above, "msExchAdminGroup", "container"}), schema)
+        above = name
+    return out
 
 
 def main():
