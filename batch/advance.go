@@ -43,10 +43,10 @@ func (m *Mover) advance(ctx context.Context, w *work) (goesOn bool, err error) {
 	switch {
 	case errors.Is(err, errStopping):
 		return false, m.save(ctx, w)
-	case ctx.Err() != nil:
-		return false, errors.Join(context.Cause(ctx), m.save(ctx, w))
 	case fatal(err):
 		return false, err
+	case ctx.Err() != nil:
+		return false, errors.Join(context.Cause(ctx), m.save(ctx, w))
 	case err != nil:
 		return false, m.failedAttempt(ctx, w, err)
 	case !verdict.until.IsZero():

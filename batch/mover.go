@@ -42,8 +42,8 @@ type Config struct {
 	// Stopping is closed when the operator has asked to stop: the item in hand is
 	// finished, the move saved, nothing new begun. nil is never.
 	Stopping <-chan struct{}
-	Notify   func(Event)  // told of every event after it is stored; nil is nobody
-	Logger   *slog.Logger // for what an operator has to know beyond events; required
+	Notify   func(Move, Event) // told of every event after it is stored; nil is nobody
+	Logger   *slog.Logger      // for what an operator has to know beyond events; required
 }
 
 // A Mover carries moves forward, one step at a time.
@@ -68,7 +68,7 @@ func NewMover(c Config) *Mover {
 		c.Drain = DefaultDrain
 	}
 	if c.Notify == nil {
-		c.Notify = func(Event) {}
+		c.Notify = func(Move, Event) {}
 	}
 	m := &Mover{Config: c}
 	m.steps = map[Phase]step{
@@ -125,7 +125,7 @@ func (m *Mover) save(ctx context.Context, w *work, events ...Event) error {
 	}
 	w.saved = time.Now()
 	for _, e := range events {
-		m.Notify(e)
+		m.Notify(w.move, e)
 	}
 	return nil
 }

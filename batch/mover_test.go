@@ -54,7 +54,7 @@ func newNight(t *testing.T, n int, c batch.Config) *night {
 	}
 	nt := &night{store: st}
 	c.Store, c.Logger = st, slog.New(slog.DiscardHandler)
-	c.Notify = func(e batch.Event) {
+	c.Notify = func(_ batch.Move, e batch.Event) {
 		nt.mu.Lock()
 		defer nt.mu.Unlock()
 		nt.seen = append(nt.seen, e)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"reforest/batch"
+	"reforest/batch/store"
+)
+
+// A plannedBatch is a batch file as the store has it, or would have it.
+type plannedBatch struct {
+	batch.Batch
+	moves []batch.Move
+}
+
+// readBatch parses the batch file; "-" is standard input.
+func readBatch(env *environment, c *config, path string) (plannedBatch, error) {
+	name, in := "stdin", io.NopCloser(env.stdin)
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return plannedBatch{}, usage(fmt.Errorf("read the batch file: %w", err))
+		}
+		name, in = path, file
+	}
+	rows, err := batch.ParseFile(name, in)
+	if err := errors.Join(err, in.Close()); err != nil {
+		return plannedBatch{}, err
+	}
+	return newBatch(c, batchName(name), rows), nil
+}
+
+// batchName is the file's name without directory and extension.
+func batchName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+func newBatch(c *config, name string, rows []batch.Row) plannedBatch {
+	b := plannedBatch{Batch: batch.Batch{ID: batch.ID(name), Name: name, Digest: batch.Digest(rows), At: time.Now().UTC()}}
+	for i, row := range rows {
+		move := batch.Move{
+			ID: batch.MoveID(fmt.Sprintf("%s/%05d", name, i+1)), Batch: b.ID, Seq: i, Identity: row.Identity,
+			TargetDatabase: row.TargetDatabase, BadItemLimit: c.Limits.BadItems, State: batch.Planned, Phase: batch.PhaseMatch,
+		}
+		if move.TargetDatabase == "" {
+			move.TargetDatabase = c.Target.Database
+		}
+		if row.BadItemLimit != nil {
+			move.BadItemLimit = *row.BadItemLimit
+		}
+		b.moves = append(b.moves, move)
+	}
+	return b
+}
+
+// known replaces the moves by those of the store, if the batch has begun already. A
+// batch that has begun with other rows is refused.
+func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
+	begun, err := st.Batch(ctx, b.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if begun.Digest != b.Digest {
+		return fmt.Errorf("batch %q began on %s with other rows, and a batch that has begun is locked; put what is new into a file of another name: %w",
+			b.Name, begun.At.Local().Format(time.DateTime), batch.ErrBatchChanged)
+	}
+	b.Batch = begun
+	b.moves, err = movesOf(ctx, st, batch.Query{Batch: begun.ID})
+	return err
+}
+
+func movesOf(ctx context.Context, st *store.Store, query batch.Query) (moves []batch.Move, err error) {
+	for move, err := range st.Moves(ctx, query) {
+		if err != nil {
+			return nil, err
+		}
+		moves = append(moves, move)
+	}
+	return moves, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reforest/batch"
+	"reforest/batch/store"
+	"reforest/migrate"
+)
+
+func newCheckCommand(env *environment, options *globalOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [BATCH]",
+		Short: "Preflight: look at forests, rights and mailboxes; change nothing",
+		Long: `Check connections, certificates, rights to the target OU, the schema and the target
+database; with a batch file also that each mailbox in it can be resolved, matched and
+opened. Nothing is changed.
+
+EXIT STATUS
+  0 nothing forbids a run; 4 something does; 10 usage or configuration;
+  12 a server refused the credentials; 1 any other error`,
+		Example: "  reforest check tonight.csv",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCheck(cmd.Context(), env, options, args)
+		},
+	}
+}
+
+func runCheck(ctx context.Context, env *environment, options *globalOptions, args []string) error {
+	c, err := loadConfig(options.config)
+	if err != nil {
+		return err
+	}
+	b := plannedBatch{}
+	if len(args) == 1 {
+		if b, err = readBatch(env, c, args[0]); err != nil {
+			return err
+		}
+		if err := begun(ctx, c, &b); err != nil {
+			return err
+		}
+	}
+	conn, err := connect(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // read only: nothing can be lost
+	p, err := look(ctx, conn, b.moves)
+	if err != nil {
+		return err
+	}
+	return printCheck(env, options, p, len(b.moves))
+}
+
+// begun takes over how far the batch has come, where there is a store.
+func begun(ctx context.Context, c *config, b *plannedBatch) error {
+	st, err := openToRead(ctx, c)
+	if err != nil || st == nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	return b.known(ctx, st)
+}
+
+func printCheck(env *environment, options *globalOptions, p *preflight, mailboxes int) error {
+	if options.json {
+		return printCheckJSON(env, p, mailboxes)
+	}
+	if err := printFindings(env.stdout, p.findings); err != nil {
+		return err
+	}
+	if err := p.forbidden(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(env.stdout, "Checked both forests and %d mailboxes: nothing forbids a run.\n", mailboxes)
+	return err
+}
+
+// A findingLine is a finding as --json prints it.
+type findingLine struct {
+	MessageType string `json:"message_type"`
+	Rule        string `json:"rule"`
+	Severity    string `json:"severity"`
+	Whom        string `json:"whom"`
+	What        string `json:"what"`
+	Mend        string `json:"mend,omitempty"`
+}
+
+func findingJSON(f migrate.Finding) findingLine {
+	return findingLine{"finding", f.Rule, f.Severity.String(), f.Whom, f.What, f.Mend}
+}
+
+func printCheckJSON(env *environment, p *preflight, mailboxes int) error {
+	out := json.NewEncoder(env.stdout)
+	for _, f := range p.findings {
+		if err := out.Encode(findingJSON(f)); err != nil {
+			return err
+		}
+	}
+	if err := out.Encode(map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}); err != nil {
+		return err
+	}
+	return p.forbidden()
+}
+
+var _ batch.Store = (*store.Store)(nil)

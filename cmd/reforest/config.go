@@ -1,0 +1,241 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"reforest/batch"
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// A config is the configuration file. Every key is documented in the file that
+// "reforest init" writes.
+type config struct {
+	Store   string        `yaml:"store"`
+	Reports string        `yaml:"reports"`
+	Source  sourceConfig  `yaml:"source"`
+	Target  targetConfig  `yaml:"target"`
+	Retry   retryConfig   `yaml:"retry"`
+	Switch  switchConfig  `yaml:"switch"`
+	Limits  limitsConfig  `yaml:"limits"`
+	path    string        // of the file
+	place   map[string]at // where each key stands in it
+}
+
+type sourceConfig struct {
+	Directory  directoryConfig `yaml:"directory"`
+	Mail       mailConfig      `yaml:"mail"`
+	Domain     string          `yaml:"domain"`
+	LegacySIDs []string        `yaml:"legacy_sids"`
+}
+
+type targetConfig struct {
+	Directory directoryConfig `yaml:"directory"`
+	Mail      mailConfig      `yaml:"mail"`
+	Domain    string          `yaml:"domain"`
+	OU        string          `yaml:"ou"`
+	LegacyDN  string          `yaml:"legacy_dn"`
+	Database  string          `yaml:"database"`
+}
+
+type directoryConfig struct {
+	URL        string    `yaml:"url"`
+	StartTLS   bool      `yaml:"start_tls"`
+	CA         string    `yaml:"ca"`
+	ServerName string    `yaml:"server_name"`
+	Bind       string    `yaml:"bind"`
+	Password   secretRef `yaml:"password"`
+}
+
+type mailConfig struct {
+	IMAP       string    `yaml:"imap"`
+	StartTLS   bool      `yaml:"start_tls"`
+	CA         string    `yaml:"ca"`
+	ServerName string    `yaml:"server_name"`
+	Login      string    `yaml:"login"`
+	Separator  string    `yaml:"separator"`
+	Admin      string    `yaml:"admin"`
+	Password   secretRef `yaml:"password"`
+	Mailbox    string    `yaml:"mailbox"`
+	Probe      string    `yaml:"probe"`
+}
+
+type retryConfig struct {
+	Interval duration `yaml:"interval"`
+	Attempts int      `yaml:"attempts"`
+}
+
+type switchConfig struct {
+	Drain duration `yaml:"drain"`
+}
+
+type limitsConfig struct {
+	Moves    int   `yaml:"moves"`
+	BadItems int64 `yaml:"bad_items"`
+}
+
+// defaultBadItems is how many items of one mailbox may be skipped unless told
+// otherwise: enough for what is broken in any old mailbox, too few for a mailbox that
+// cannot be read.
+const defaultBadItems = 10
+
+func defaultConfig() *config {
+	return &config{
+		Store:   "reforest.db",
+		Reports: "reports",
+		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
+		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
+		Limits:  limitsConfig{Moves: batch.DefaultWorkers, BadItems: defaultBadItems},
+	}
+}
+
+// loadConfig reads the file and returns every fault at once.
+func loadConfig(path string) (*config, error) {
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil, usage(fmt.Errorf("there is no %s here; write one with: reforest init, or rehearse with: reforest demo", path))
+	}
+	if err != nil {
+		return nil, usage(fmt.Errorf("read the configuration: %w", err))
+	}
+	c := defaultConfig()
+	c.path = path
+	faults := decodeStrict(path, text, c)
+	if len(faults.list) == 0 {
+		c.place = faults.place
+		c.check(faults)
+	}
+	if len(faults.list) > 0 {
+		return nil, usage(faults)
+	}
+	return c, nil
+}
+
+// dir is what relative paths of the file are relative to.
+func (c *config) dir() string { return filepath.Dir(c.path) }
+
+func (c *config) storePath() string { return within(c.dir(), c.Store) }
+
+func (c *config) reportsPath() string { return within(c.dir(), c.Reports) }
+
+// check looks for what is missing or cannot work.
+func (c *config) check(f *faults) {
+	for key, value := range map[string]string{
+		"source.directory.url": c.Source.Directory.URL, "source.directory.bind": c.Source.Directory.Bind,
+		"source.directory.password": string(c.Source.Directory.Password),
+		"target.directory.url":      c.Target.Directory.URL, "target.directory.bind": c.Target.Directory.Bind,
+		"target.directory.password": string(c.Target.Directory.Password),
+		"source.mail.imap":          c.Source.Mail.IMAP, "source.mail.password": string(c.Source.Mail.Password),
+		"target.mail.imap": c.Target.Mail.IMAP, "target.mail.password": string(c.Target.Mail.Password),
+		"source.mail.admin": c.Source.Mail.Admin, "target.mail.admin": c.Target.Mail.Admin,
+		"source.domain": c.Source.Domain, "target.domain": c.Target.Domain,
+		"target.ou": c.Target.OU, "target.legacy_dn": c.Target.LegacyDN, "target.database": c.Target.Database,
+	} {
+		if value == "" {
+			f.add(key, "%s is required", key)
+		}
+	}
+	c.Source.Directory.check("source.directory", f)
+	c.Target.Directory.check("target.directory", f)
+	c.Source.Mail.check("source.mail", f)
+	c.Target.Mail.check("target.mail", f)
+	c.checkValues(f)
+	f.sort()
+}
+
+func (c *config) checkValues(f *faults) {
+	if c.Target.LegacyDN != "" && !strings.HasPrefix(strings.ToLower(c.Target.LegacyDN), "/o=") {
+		f.add("target.legacy_dn", "%q: want organisation and group: /o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", c.Target.LegacyDN)
+	}
+	if c.Source.Domain != "" && strings.EqualFold(c.Source.Domain, c.Target.Domain) {
+		f.add("target.domain", "is the source's domain too; each side needs one that it alone is authoritative for, or mail loops")
+	}
+	for _, sid := range c.Source.LegacySIDs {
+		if _, err := migrate.ParseSID(sid); err != nil {
+			f.add("source.legacy_sids", "%v", err)
+		}
+	}
+	for key, n := range map[string]int64{
+		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
+	} {
+		if n <= 0 {
+			f.add(key, "must be more than nothing")
+		}
+	}
+	if c.Limits.BadItems < -1 {
+		f.add("limits.bad_items", "want a number of items, or -1 for any number")
+	}
+}
+
+func (d directoryConfig) check(key string, f *faults) {
+	switch {
+	case d.URL == "", strings.HasPrefix(d.URL, "ldaps://"):
+	case strings.HasPrefix(d.URL, "ldap://") && d.StartTLS:
+	case strings.HasPrefix(d.URL, "ldap://"):
+		f.add(key+".url", "%s would send the password in the clear; use ldaps://, or set start_tls: true", d.URL)
+	default:
+		f.add(key+".url", "%q: want ldaps://server", d.URL)
+	}
+}
+
+func (m mailConfig) check(key string, f *faults) {
+	if !oneOf(m.Login, "", "master", "plain") {
+		f.add(key+".login", "%q: want master or plain", m.Login)
+	}
+	if !oneOf(m.Mailbox, "", "mail", "alias", "sam", "upn") {
+		f.add(key+".mailbox", "%q: want mail, alias, sam or upn", m.Mailbox)
+	}
+	if m.IMAP != "" && !strings.Contains(m.IMAP, ":") {
+		f.add(key+".imap", "%q: want server:port, such as %s:993", m.IMAP, m.IMAP)
+	}
+}
+
+func oneOf(value string, allowed ...string) bool {
+	for _, a := range allowed {
+		if value == a {
+			return true
+		}
+	}
+	return false
+}
+
+// rules returns what joins the two organisations.
+func (c *config) rules() directory.Rules {
+	r := directory.Rules{
+		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
+		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
+	}
+	for _, text := range c.Source.LegacySIDs {
+		if sid, err := migrate.ParseSID(text); err == nil { // checked when the file was read
+			r.Legacy = append(r.Legacy, sid)
+		}
+	}
+	return r
+}
+
+// A duration reads and writes hh:mm:ss, as the command lines of Exchange do.
+type duration time.Duration
+
+// UnmarshalText reads 00:00:30.
+func (d *duration) UnmarshalText(text []byte) error {
+	var h, m, s int
+	var rest string
+	n, _ := fmt.Sscanf(string(text)+" .", "%d:%d:%d %s", &h, &m, &s, &rest)
+	if n != 4 || rest != "." || h < 0 || m < 0 || m > 59 || s < 0 || s > 59 {
+		return fmt.Errorf("%q: want hours:minutes:seconds, such as 00:00:30", text)
+	}
+	*d = duration(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second)
+	return nil
+}
+
+func (d duration) String() string {
+	t := time.Duration(d)
+	return fmt.Sprintf("%02d:%02d:%02d", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60)
+}
+
+// MarshalText writes 00:00:30.
+func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"reforest/batch"
+	"reforest/batch/store"
+)
+
+// How often progress is shown: redrawn on a terminal, one line elsewhere.
+const (
+	redrawEvery = 500 * time.Millisecond
+	lineEvery   = 5 * time.Second
+)
+
+// A display shows how a run comes on. It asks the store, never a worker.
+type display struct {
+	env   *environment
+	json  bool
+	store *store.Store
+	batch batch.ID
+	bar   *progressbar.ProgressBar // nil where nobody sits at a terminal
+	mu    sync.Mutex               // held while writing
+}
+
+func newDisplay(env *environment, asJSON bool, st *store.Store, id batch.ID) *display {
+	d := &display{env: env, json: asJSON, store: st, batch: id}
+	if env.terminal && !asJSON {
+		d.bar = progressbar.NewOptions64(-1,
+			progressbar.OptionSetWriter(env.stderr), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true),
+			progressbar.OptionThrottle(redrawEvery/2))
+	}
+	return d
+}
+
+// start shows progress until the returned function is called.
+func (d *display) start(ctx context.Context) (stop func()) {
+	every := lineEvery
+	if d.bar != nil {
+		every = redrawEvery
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				d.draw(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		if d.bar != nil {
+			_ = d.bar.Finish() // a bar that cannot be cleared harms nobody
+		}
+	}
+}
+
+// A snapshot is how a batch stands at one instant.
+type snapshot struct {
+	MessageType string `json:"message_type"`
+	Mailboxes   int    `json:"mailboxes"`
+	Planned     int    `json:"planned"`
+	Moving      int    `json:"moving"` // at work, ready or switching
+	Waiting     int    `json:"waiting"`
+	Moved       int    `json:"moved"`
+	Failed      int    `json:"failed"`
+	Items       int64  `json:"items"`
+	Bytes       int64  `json:"bytes"`
+	TotalBytes  int64  `json:"total_bytes"`
+	Next        string `json:"next,omitempty"` // the first mailbox that waits, why and until when
+	nextAt      time.Time
+}
+
+func (d *display) snapshot(ctx context.Context) (s snapshot, err error) {
+	s.MessageType = "progress"
+	for move, err := range d.store.Moves(ctx, batch.Query{Batch: d.batch}) {
+		if err != nil {
+			return s, err
+		}
+		s.add(move)
+	}
+	return s, nil
+}
+
+func (s *snapshot) add(move batch.Move) {
+	s.Mailboxes++
+	s.Items += move.Items
+	s.Bytes += move.Bytes
+	s.TotalBytes += max(move.TotalBytes, move.Bytes)
+	switch move.State {
+	case batch.Planned:
+		s.Planned++
+	case batch.Moving, batch.Ready, batch.Switching:
+		s.Moving++
+	case batch.Moved, batch.MovedWithSkips:
+		s.Moved++
+	case batch.Failed:
+		s.Failed++
+	case batch.Waiting:
+		s.Waiting++
+		if s.Next == "" || move.NextAt.Before(s.nextAt) {
+			s.nextAt = move.NextAt
+			s.Next = fmt.Sprintf("%s: %s; next at %s", nameOf(move), move.Reason, clock(move.NextAt))
+		}
+	}
+}
+
+func (s snapshot) String() string {
+	text := fmt.Sprintf("%d of %d moved, %d under way, %d waiting, %d failed; %d items, %s", s.Moved, s.Mailboxes, s.Moving, s.Waiting, s.Failed, s.Items, size(s.Bytes))
+	if s.Next != "" {
+		text += "; " + s.Next
+	}
+	return text
+}
+
+func (d *display) draw(ctx context.Context) {
+	s, err := d.snapshot(ctx)
+	if err != nil {
+		return // the run itself meets the store's trouble and reports it
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.json:
+		_ = json.NewEncoder(d.env.stdout).Encode(s)
+	case d.bar != nil:
+		d.bar.ChangeMax64(max(s.TotalBytes, 1))
+		d.bar.Describe(short(printable(s.String()), 100))
+		_ = d.bar.Set64(min(s.Bytes, max(s.TotalBytes, 1)))
+	default:
+		d.env.say("%s", printable(s.String()))
+	}
+}
+
+// An eventLine is an event as --json prints it.
+type eventLine struct {
+	MessageType string     `json:"message_type"`
+	Run         string     `json:"run"`
+	Mailbox     string     `json:"mailbox"`
+	At          time.Time  `json:"at"`
+	Kind        string     `json:"kind"`
+	Phase       string     `json:"phase"`
+	State       string     `json:"state"`
+	Text        string     `json:"text"`
+	Attempt     int        `json:"attempt,omitempty"`
+	Of          int        `json:"of,omitempty"`
+	NextAt      *time.Time `json:"next_at,omitempty"`
+}
+
+// event tells of one event: all of them as JSON, those that somebody has to know of
+// as a line.
+func (d *display) event(move batch.Move, e batch.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.json {
+		line := eventLine{"event", string(e.Run), move.Identity, e.At, string(e.Kind), string(e.Phase), string(e.State), e.Text, e.Attempt, e.Of, nil}
+		if !e.NextAt.IsZero() {
+			line.NextAt = &e.NextAt
+		}
+		_ = json.NewEncoder(d.env.stdout).Encode(line)
+		return
+	}
+	if text := eventWords(move, e); text != "" {
+		if d.bar != nil {
+			_ = d.bar.Clear()
+		}
+		d.env.say("%s", printable(text))
+	}
+}
+
+func eventWords(move batch.Move, e batch.Event) string {
+	switch e.Kind {
+	case batch.EventWait:
+		if e.Attempt == 0 {
+			return "" // looking for late mail is no news
+		}
+		return fmt.Sprintf("%s %s waits: %s; attempt %d of %d, next at %s", clock(e.At), nameOf(move), e.Text, e.Attempt, e.Of, clock(e.NextAt))
+	case batch.EventFailed:
+		return fmt.Sprintf("%s %s failed in %s: %s", clock(e.At), nameOf(move), e.Phase, e.Text)
+	case batch.EventPhase, batch.EventPass, batch.EventStep, batch.EventEnded, batch.EventFinding:
+	}
+	return ""
+}
+
+func nameOf(move batch.Move) string {
+	if move.DisplayName != "" {
+		return move.DisplayName
+	}
+	return move.Identity
+}
+
+// clock prints a time of day in the operator's zone.
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
+// size prints bytes in the unit that leaves up to three digits.
+func size(n int64) string {
+	value, unit := float64(n), 0
+	units := []string{"B", "KB", "MB", "GB", "TB"}
+	for value >= 999.5 && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	if unit == 0 || value >= 99.95 {
+		return fmt.Sprintf("%.0f %s", value, units[unit])
+	}
+	return fmt.Sprintf("%.1f %s", value, units[unit])
+}
+
+// short cuts text to n runes.
+func short(text string, n int) string {
+	runes := []rune(strings.ToValidUTF8(text, "?"))
+	if len(runes) <= n {
+		return string(runes)
+	}
+	return string(runes[:n-1]) + "…"
+}

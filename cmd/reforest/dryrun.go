@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"reforest/directory"
+)
+
+// dryRun prints what staging would change now. The later phases depend on what
+// staging has made; they are named, not computed.
+func dryRun(ctx context.Context, env *environment, options *runOptions, c *config, b plannedBatch) error {
+	if err := begun(ctx, c, &b); err != nil {
+		return err
+	}
+	conn, err := connect(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // read only: nothing can be lost
+	p, err := look(ctx, conn, b.moves)
+	if err != nil {
+		return err
+	}
+	for _, pair := range p.pairs {
+		plan, err := conn.directories.PlanStage(ctx, pair)
+		if err != nil {
+			return fmt.Errorf("plan %s: %w", pair.Source.DisplayName, err)
+		}
+		p.findings = append(p.findings, plan.Findings...)
+		if err := printPlan(env, options, pair, plan); err != nil {
+			return err
+		}
+	}
+	if err := printFindings(env.stderr, p.findings); err != nil {
+		return err
+	}
+	env.say("%d mailboxes would be staged as above, then opened, copied, switched, cleaned and verified. Nothing was changed.", len(p.pairs))
+	return p.forbidden()
+}
+
+func printPlan(env *environment, options *runOptions, pair directory.Pair, plan directory.Plan) error {
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(map[string]any{
+			"message_type": "plan", "source": pair.Source.DN, "evidence": pair.Evidence, "changes": plan.Changes,
+		})
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s (%s)\n", pair.Source.DisplayName, pair.Source.DN)
+	for _, change := range plan.Changes {
+		fmt.Fprintf(&text, "  %s %s %s: %s\n", change.Forest, change.Op, change.DN, change.Why)
+		for _, mod := range change.Mods {
+			fmt.Fprintf(&text, "    %s %s: %s\n", mod.Op, mod.Attr, valuesText(mod))
+		}
+	}
+	if len(plan.Changes) == 0 {
+		text.WriteString("  nothing to change\n")
+	}
+	_, err := fmt.Fprint(env.stdout, text.String())
+	return err
+}
+
+// valuesText prints values as text, or as hexadecimal digits where they are not.
+func valuesText(mod directory.Mod) string {
+	texts := make([]string, len(mod.Values))
+	for i, v := range mod.Values {
+		texts[i] = string(v)
+		if !utf8.Valid(v) || strings.ContainsFunc(texts[i], func(r rune) bool { return r < ' ' }) {
+			texts[i] = fmt.Sprintf("0x%x", v)
+		}
+	}
+	return strings.Join(texts, " | ")
+}

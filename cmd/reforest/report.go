@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reforest/batch"
+	"reforest/batch/store"
+	"reforest/reports"
+)
+
+type reportOptions struct {
+	*globalOptions
+	format string
+}
+
+func newReportCommand(env *environment, global *globalOptions) *cobra.Command {
+	options := &reportOptions{globalOptions: global}
+	cmd := &cobra.Command{
+		Use:   "report [RUN]",
+		Short: "Write the report of a run to standard output",
+		Long: `Write the report of a run, made from the store, to standard output. Without a run: of the
+latest. "reforest run" has saved the same report already; this makes it again, also of a
+run that was killed. The XML is described by reports/run.xsd (--format xsd writes it).
+
+EXIT STATUS
+  0 written; 1 there is no such run; 10 usage or configuration`,
+		Example: "  reforest report --format csv",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runReport(cmd.Context(), env, options, args)
+		},
+	}
+	cmd.Flags().StringVarP(&options.format, "format", "f", "xml", "xml, csv, json or xsd")
+	return cmd
+}
+
+func runReport(ctx context.Context, env *environment, options *reportOptions, args []string) error {
+	if options.json {
+		options.format = string(reports.JSON)
+	}
+	if !oneOf(options.format, "xml", "csv", "json", "xsd") {
+		return usage(fmt.Errorf("no format %q; there are xml, csv, json and xsd", options.format))
+	}
+	if options.format == "xsd" {
+		_, err := env.stdout.Write(reports.Schema)
+		return err
+	}
+	c, err := loadConfig(options.config)
+	if err != nil {
+		return err
+	}
+	st, err := openToRead(ctx, c)
+	if err != nil {
+		return err
+	}
+	if st == nil {
+		return noStore(c)
+	}
+	defer func() { _ = st.Close() }() // read only: nothing can be lost
+	id, err := runOf(ctx, st, args)
+	if err != nil {
+		return err
+	}
+	report, err := reports.Build(ctx, st, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("there is no run %q; reforest status lists the batches", id)
+	}
+	if err != nil {
+		return err
+	}
+	return report.Write(env.stdout, reports.Format(options.format))
+}
+
+func noStore(c *config) error {
+	return fmt.Errorf("there is no store at %s yet; nothing has been run", c.storePath())
+}
+
+// runOf returns the run that is named, or the latest.
+func runOf(ctx context.Context, st *store.Store, args []string) (batch.RunID, error) {
+	if len(args) == 1 {
+		return batch.RunID(args[0]), nil
+	}
+	runs, err := st.Runs(ctx, "") // the latest first
+	if err != nil {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", errors.New("the store holds no run yet")
+	}
+	return runs[0].ID, nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"reforest/batch"
+	"reforest/batch/store"
+	"reforest/reports"
+)
+
+func newStatusCommand(env *environment, options *globalOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [WHO|BATCH]",
+		Short: "Say where a mailbox is, or how a batch stands",
+		Long: `With a person (mail address, name, identity as in the batch file, or DN): one line that
+says whether they have been moved. With a batch: a table of its mailboxes. Without
+either: how every batch stands. Works while a run is under way.
+
+EXIT STATUS
+  0 found; 1 nobody and no batch of that name is known; 10 usage or configuration`,
+		Example: "  reforest status anna.berg@alpine.test\n  reforest status tonight",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStatus(cmd.Context(), env, options, args)
+		},
+	}
+}
+
+func runStatus(ctx context.Context, env *environment, options *globalOptions, args []string) error {
+	c, err := loadConfig(options.config)
+	if err != nil {
+		return err
+	}
+	st, err := openToRead(ctx, c)
+	if err != nil {
+		return err
+	}
+	if st == nil {
+		return noStore(c)
+	}
+	defer func() { _ = st.Close() }() // read only: nothing can be lost
+	if len(args) == 0 {
+		return statusOfAll(ctx, env, options, st)
+	}
+	moves, err := movesOf(ctx, st, batch.Query{Who: args[0]})
+	if err != nil {
+		return err
+	}
+	if len(moves) > 0 {
+		return statusOfOne(env, options, latest(moves))
+	}
+	found, err := st.Batch(ctx, args[0])
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%s is in no batch, and there is no batch of that name", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	return statusOfBatch(ctx, env, options, st, found)
+}
+
+// openToRead opens the store without writing to it; nil if there is none yet.
+func openToRead(ctx context.Context, c *config) (*store.Store, error) {
+	if _, err := os.Stat(c.storePath()); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no store is an answer
+	}
+	return store.OpenReadOnly(ctx, store.Config{Path: c.storePath()})
+}
+
+// latest returns the move of the newest journey: a person may have been in an earlier
+// batch.
+func latest(moves []batch.Move) batch.Move {
+	last := moves[0]
+	for _, move := range moves[1:] {
+		if !move.StartedAt.Before(last.StartedAt) {
+			last = move
+		}
+	}
+	return last
+}
+
+func statusOfOne(env *environment, options *globalOptions, move batch.Move) error {
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(statusLine(move))
+	}
+	_, err := fmt.Fprintln(env.stdout, printable(reports.Sentence(move, time.Now())))
+	return err
+}
+
+// statusLine is a move as --json prints it.
+func statusLine(move batch.Move) map[string]any {
+	line := map[string]any{
+		"message_type": "status", "batch": move.Batch, "identity": move.Identity, "display_name": move.DisplayName, "mail": move.Mail,
+		"state": move.State, "phase": move.Phase, "items": move.Items, "bytes": move.Bytes, "skips": move.Skips,
+		"sentence": reports.Sentence(move, time.Now()),
+	}
+	if move.Reason != "" {
+		line["reason"], line["attempt"], line["of"] = move.Reason, move.Attempt, move.Of
+	}
+	for name, at := range map[string]time.Time{"next_at": move.NextAt, "started_at": move.StartedAt, "ended_at": move.EndedAt} {
+		if !at.IsZero() {
+			line[name] = at
+		}
+	}
+	return line
+}
+
+func statusOfBatch(ctx context.Context, env *environment, options *globalOptions, st *store.Store, b batch.Batch) error {
+	moves, err := movesOf(ctx, st, batch.Query{Batch: b.ID})
+	if err != nil {
+		return err
+	}
+	if !options.json {
+		_, err := fmt.Fprintln(env.stdout, movesTable(moves))
+		return err
+	}
+	for _, move := range moves {
+		if err := json.NewEncoder(env.stdout).Encode(statusLine(move)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func statusOfAll(ctx context.Context, env *environment, options *globalOptions, st *store.Store) error {
+	batches, err := st.Batches(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range batches {
+		s, err := (&display{store: st, batch: b.ID}).snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		if options.json {
+			s.MessageType = "batch"
+			err = json.NewEncoder(env.stdout).Encode(struct {
+				snapshot
+				Batch string `json:"batch"`
+			}{s, b.Name})
+		} else {
+			_, err = fmt.Fprintf(env.stdout, "%s: %s\n", b.Name, printable(s.String()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

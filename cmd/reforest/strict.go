@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"reforest/batch"
+)
+
+// An at is a place in the configuration file, from 1.
+type at struct{ line, column int }
+
+// A fault is one thing that is wrong with the configuration file.
+type fault struct {
+	at
+	text string
+}
+
+// faults are all that is wrong with the configuration file, and where its keys
+// stand.
+type faults struct {
+	path  string
+	list  []fault
+	place map[string]at
+}
+
+func (f *faults) Error() string {
+	lines := make([]string, len(f.list))
+	for i, one := range f.list {
+		lines[i] = fmt.Sprintf("%s:%d:%d: %s", f.path, one.line, one.column, one.text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// add notes a fault at the key's place, or where the nearest key above it stands.
+func (f *faults) add(key, format string, args ...any) {
+	where, ok := f.place[key]
+	for parent := key; !ok && parent != ""; {
+		i := max(strings.LastIndexByte(parent, '.'), 0)
+		parent = parent[:i]
+		where, ok = f.place[parent]
+	}
+	if !ok {
+		where = at{1, 1}
+	}
+	f.list = append(f.list, fault{where, fmt.Sprintf(format, args...)})
+}
+
+func (f *faults) sort() {
+	slices.SortFunc(f.list, func(a, b fault) int {
+		if a.line != b.line {
+			return a.line - b.line
+		}
+		return strings.Compare(a.text, b.text)
+	})
+}
+
+// decodeStrict fills the struct that v points to from the file's text. It finds all
+// faults, not the first alone; unknown and repeated keys are faults.
+func decodeStrict(path string, text []byte, v any) *faults {
+	f := &faults{path: path, place: map[string]at{}}
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // pair reports them
+	if err != nil {
+		f.list = append(f.list, fault{syntaxPlace(err), firstLine(err)})
+		return f
+	}
+	for _, doc := range file.Docs {
+		if doc.Body != nil {
+			f.mapping(doc.Body, reflect.ValueOf(v).Elem(), "")
+		}
+	}
+	return f
+}
+
+func syntaxPlace(err error) at {
+	var syntax yaml.Error
+	if errors.As(err, &syntax) && syntax.GetToken() != nil {
+		return place(syntax.GetToken())
+	}
+	return at{1, 1}
+}
+
+// firstLine returns the message without the excerpt that goccy/go-yaml prints
+// beneath it, which might show a secret.
+func firstLine(err error) string {
+	var syntax yaml.Error
+	if errors.As(err, &syntax) {
+		return syntax.GetMessage()
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+func place(t *token.Token) at { return at{t.Position.Line, t.Position.Column} }
+
+// mapping fills a struct from a mapping node.
+func (f *faults) mapping(node ast.Node, v reflect.Value, path string) {
+	var pairs []*ast.MappingValueNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		pairs = n.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{n}
+	case *ast.NullNode, *ast.CommentGroupNode:
+		return
+	default:
+		f.list = append(f.list, fault{place(node.GetToken()), strings.TrimPrefix(path+": want keys and values here", ": ")})
+		return
+	}
+	for _, pair := range pairs {
+		f.pair(pair, v, path)
+	}
+}
+
+func (f *faults) pair(pair *ast.MappingValueNode, v reflect.Value, path string) {
+	name := pair.Key.GetToken().Value
+	key := strings.TrimPrefix(path+"."+name, ".")
+	where := place(pair.Key.GetToken())
+	if first, twice := f.place[key]; twice {
+		f.list = append(f.list, fault{where, fmt.Sprintf("%s stands here a second time, first on line %d", key, first.line)})
+		return
+	}
+	f.place[key] = where
+	field, known := fieldOf(v, name)
+	switch {
+	case !field.IsValid():
+		f.list = append(f.list, fault{where, fmt.Sprintf("unknown key %q; did you mean %q?", key, strings.TrimPrefix(path+"."+batch.Nearest(name, known), "."))})
+	case field.Kind() == reflect.Struct:
+		f.mapping(pair.Value, field, key)
+	default:
+		f.value(pair.Value, field, key)
+	}
+}
+
+func (f *faults) value(node ast.Node, field reflect.Value, key string) {
+	if err := yaml.NodeToValue(node, field.Addr().Interface()); err != nil {
+		f.list = append(f.list, fault{place(node.GetToken()), key + ": " + wanted(field, err)})
+	}
+}
+
+// wanted says what should stand there: in the words of the type that reads it, or by
+// what kind of value it is.
+func wanted(field reflect.Value, err error) string {
+	_, own := field.Addr().Interface().(encoding.TextUnmarshaler)
+	kinds := map[reflect.Kind]string{
+		reflect.Int: "want a whole number", reflect.Int64: "want a whole number", reflect.Bool: "want true or false",
+		reflect.String: "want text", reflect.Slice: "want a list",
+	}
+	if want := kinds[field.Kind()]; want != "" && !own {
+		return want
+	}
+	return firstLine(err)
+}
+
+// fieldOf returns the field of that name, and the names there are.
+func fieldOf(v reflect.Value, name string) (field reflect.Value, known []string) {
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag.Get("yaml")
+		if tag == "" {
+			continue
+		}
+		known = append(known, tag)
+		if tag == name {
+			field = v.Field(i)
+		}
+	}
+	return field, known
+}

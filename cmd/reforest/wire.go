@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"reforest/directory"
+	"reforest/directory/ldap"
+	"reforest/migrate"
+	"reforest/migrate/imap"
+)
+
+func asError(err error) *migrate.Error { return migrate.AsError(err) }
+
+// A connection is both forests and their mail servers, ready for use.
+type connection struct {
+	directories *directory.Directories
+	mailboxes   *mailboxes
+	closers     []io.Closer
+}
+
+// connect logs in to both directories and reads what they are.
+func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
+	conn := &connection{directories: &directory.Directories{Rules: c.rules()}}
+	var err error
+	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
+		return nil, usage(err)
+	}
+	if conn.directories.Source, err = conn.forest(ctx, env, c, directory.Source, c.Source.Directory); err == nil {
+		conn.directories.Target, err = conn.forest(ctx, env, c, directory.Target, c.Target.Directory)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// Close closes all connections.
+func (c *connection) Close() (err error) {
+	for _, closer := range c.closers {
+		err = errors.Join(err, closer.Close())
+	}
+	return err
+}
+
+func (c *connection) forest(ctx context.Context, env *environment, conf *config, side directory.Side, d directoryConfig) (directory.Forest, error) {
+	f := directory.Forest{Side: side}
+	password, err := d.Password.resolve(conf.dir(), env.getenv)
+	if err != nil {
+		return f, usage(fmt.Errorf("%s.directory.password: %w", side, err))
+	}
+	conn, err := ldap.Dial(ctx, ldap.Config{
+		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
+		BindDN: d.Bind, Password: string(password),
+	})
+	if err != nil {
+		return f, fmt.Errorf("connect to the %s directory: %w", side, err)
+	}
+	c.closers = append(c.closers, conn)
+	f.Reader, f.Writer = conn, conn
+	f.Info, err = directory.Survey(ctx, conn)
+	if err != nil {
+		return f, fmt.Errorf("survey the %s directory: %w", side, err)
+	}
+	return f, nil
+}
+
+// mailboxes opens mailboxes over IMAP. It is the batch.Mailboxes of the product.
+type mailboxes struct {
+	source, target mailServer
+}
+
+// A mailServer is one side's IMAP server without the mailbox.
+type mailServer struct {
+	imap.Config
+	attribute string // which attribute names the mailbox
+	probe     string // a mailbox that is there before any is opened
+}
+
+func newMailboxes(env *environment, c *config) (*mailboxes, error) {
+	source, err := newMailServer(env, c, "source", c.Source.Mail)
+	if err != nil {
+		return nil, err
+	}
+	target, err := newMailServer(env, c, "target", c.Target.Mail)
+	return &mailboxes{source, target}, err
+}
+
+func newMailServer(env *environment, c *config, side string, m mailConfig) (mailServer, error) {
+	password, err := m.Password.resolve(c.dir(), env.getenv)
+	if err != nil {
+		return mailServer{}, fmt.Errorf("%s.mail.password: %w", side, err)
+	}
+	return mailServer{
+		Config: imap.Config{
+			Address: m.IMAP, StartTLS: m.StartTLS, CAFile: within(c.dir(), m.CA), ServerName: m.ServerName,
+			Admin: m.Admin, Password: string(password), Login: imap.Login(m.Login), Separator: m.Separator,
+		},
+		attribute: m.Mailbox, probe: m.Probe,
+	}, nil
+}
+
+// of returns the configuration for one person's mailbox.
+func (s mailServer) of(person *directory.Recipient) imap.Config {
+	c := s.Config
+	switch s.attribute {
+	case "alias":
+		c.Mailbox = person.Alias
+	case "sam":
+		c.Mailbox = person.Sam
+	case "upn":
+		c.Mailbox = person.UPN
+	default:
+		c.Mailbox = string(person.Mail)
+	}
+	return c
+}
+
+// OpenSource is batch.Mailboxes'.
+func (m *mailboxes) OpenSource(ctx context.Context, person *directory.Recipient) (migrate.Source, io.Closer, error) {
+	s, err := imap.OpenSource(ctx, m.source.of(person))
+	return s, s, err
+}
+
+// OpenTarget is batch.Mailboxes'.
+func (m *mailboxes) OpenTarget(ctx context.Context, twin *directory.Recipient) (migrate.Target, io.Closer, error) {
+	t, err := imap.OpenTarget(ctx, m.target.of(twin))
+	return t, t, err
+}
+
+// newLogger writes what an operator has to know to stderr.
+func newLogger(env *environment) *slog.Logger {
+	return slog.New(slog.NewTextHandler(env.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
