@@ -61,9 +61,10 @@ func (d *Directories) checkSource(pair Pair) []migrate.Finding {
 			fmt.Sprintf("The source mailbox sends its mail on to %s.", source.TargetAddress),
 			"Clear targetAddress if the mailbox should receive mail until it is switched."))
 	}
-	if d.Rules.SourceRouting != "" && !strings.EqualFold(d.sourceAddress(source).Domain(), d.Rules.SourceRouting) {
+	routing := d.Rules.SourceRouting
+	if addr := d.sourceAddress(source); addr != "" && routing != "" && !strings.EqualFold(addr.Domain(), routing) {
 		findings = append(findings, warn("source.routing", whom,
-			fmt.Sprintf("The source has no address in %s; mail will be sent to %s.", d.Rules.SourceRouting, d.sourceAddress(source)),
+			fmt.Sprintf("The source has no address in %s; mail will be sent to %s.", routing, addr),
 			"Add an address in that domain if the target would keep mail for the other one."))
 	}
 	return findings

@@ -64,6 +64,7 @@ type lab struct {
 	*directory.Directories
 	source, target *memory
 	clock          *clock
+	granted        bool // the legacy rights have been given
 }
 
 func newLab(t testing.TB) *lab {
