@@ -37,7 +37,8 @@ func systemAttributes() []attribute {
 		{name: "adminDescription", syntax: text, upper: 1024},
 		{name: "adminDisplayName", syntax: text, upper: 256},
 		{name: "mS-DS-ConsistencyGuid", syntax: octets, index: true},
-		{name: "lDAPDisplayName", syntax: text, upper: 256},
+		{name: "lDAPDisplayName", syntax: text, upper: 256, index: true},
+		{name: "allowedChildClassesEffective", syntax: class, multi: true, system: true},
 	}
 }
 

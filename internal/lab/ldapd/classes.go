@@ -30,6 +30,7 @@ func classTable() []classRow {
 		{name: "configuration", super: "top", cn: "Configuration", category: "configuration", rdn: "CN", hidden: true},
 		{name: "dMD", super: "top", cn: "DMD", category: "dMD", rdn: "CN", hidden: true},
 		{name: "classSchema", super: "top", cn: "Class-Schema", category: "classSchema", rdn: "CN", parents: "dMD", hidden: true},
+		{name: "attributeSchema", super: "top", cn: "Attribute-Schema", category: "attributeSchema", rdn: "CN", parents: "dMD", hidden: true},
 		{name: "crossRefContainer", super: "top", cn: "Cross-Ref-Container", category: "crossRefContainer", rdn: "CN", hidden: true},
 		{name: "crossRef", super: "top", cn: "Cross-Ref", category: "crossRef", rdn: "CN", parents: "crossRefContainer"},
 		{name: "sitesContainer", super: "top", cn: "Sites-Container", category: "sitesContainer", rdn: "CN", hidden: true},

@@ -10,7 +10,7 @@
 //	   ├─ CN=Partitions                     crossRef, uPNSuffixes
 //	   ├─ CN=Sites                          the server's own object
 //	   ├─ CN=Services,CN=Microsoft Exchange the organization and its databases
-//	   └─ CN=Schema                         one object a class, for objectCategory
+//	   └─ CN=Schema                         one object a class and attribute
 //
 // # How a request runs
 //

@@ -90,6 +90,9 @@ func (b *builder) configuration(config Config) {
 	for _, row := range classTable() {
 		b.add(schema.Child("CN", row.cn), "classSchema", "lDAPDisplayName", row.name)
 	}
+	for _, a := range attributeTable() {
+		b.add(schema.Child("CN", a.name), "attributeSchema", "lDAPDisplayName", a.name)
+	}
 	b.categorize()
 	partitions := top.Child("CN", "Partitions")
 	b.add(partitions, "crossRefContainer")

@@ -236,8 +236,22 @@ func (s *store) values(o *object, a *attribute) []value {
 		return []value{refTo(o)}
 	case a.key == "unicodepwd":
 		return nil
+	case a.key == "allowedchildclasseseffective":
+		return s.childClasses(o)
 	}
 	return o.attrs[a.key]
+}
+
+// childClasses computes what the reader may create below o (MS-ADTS 3.1.1.4.5.4).
+// Whoever may read here is the administrator, who may create what may stand there.
+func (s *store) childClasses(o *object) []value {
+	var names []value
+	for _, row := range classTable() {
+		if !row.aux && !row.hidden && (row.parents == "" || list(row.parents, o.class.name)) {
+			names = append(names, value{raw: []byte(row.name), key: strings.ToLower(row.name)})
+		}
+	}
+	return names
 }
 
 func bySeq(a, b *object) int { return cmp.Compare(a.seq, b.seq) }
