@@ -1,0 +1,137 @@
+package reports
+
+import (
+	"bufio"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"reforest/batch"
+)
+
+// A column is one field of a row.
+type column struct {
+	name string
+	text func(*Report, *Move) string
+}
+
+// columns are named as the statistics of Exchange's own moves are, where those have
+// the field.
+func columns() []column {
+	return []column{
+		{"Run", func(r *Report, _ *Move) string { return guard(r.Run) }},
+		{"BatchName", func(r *Report, _ *Move) string { return guard(r.Batch) }},
+		{"Seq", func(_ *Report, m *Move) string { return strconv.Itoa(m.Seq) }},
+		{"Identity", func(_ *Report, m *Move) string { return guard(m.Identity) }},
+		{"DisplayName", func(_ *Report, m *Move) string { return guard(m.DisplayName) }},
+		{"EmailAddress", func(_ *Report, m *Move) string { return guard(m.Mail) }},
+		{"Status", func(_ *Report, m *Move) string { return guard(m.State) }},
+		{"StatusDetail", func(_ *Report, m *Move) string { return guard(strings.TrimSpace(m.Phase + " " + m.Step)) }},
+		{"Message", func(_ *Report, m *Move) string { return guard(m.Reason) }},
+		{"Hint", func(_ *Report, m *Move) string { return guard(m.Hint) }},
+		{"PercentComplete", func(_ *Report, m *Move) string { return percent(m) }},
+		{"Attempt", func(_ *Report, m *Move) string { return strconv.Itoa(m.Attempts) }},
+		{"AttemptsAllowed", func(_ *Report, m *Move) string { return strconv.Itoa(m.Of) }},
+		{"NextAttempt", func(_ *Report, m *Move) string { return m.NextAt.String() }},
+		{"Started", func(_ *Report, m *Move) string { return m.Started.String() }},
+		{"Ended", func(_ *Report, m *Move) string { return m.Ended.String() }},
+		{"OverallDuration", func(_ *Report, m *Move) string { return duration(m) }},
+		{"Waits", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Waits)) }},
+		{"Passes", func(_ *Report, m *Move) string { return strconv.Itoa(m.PassesMade) }},
+		{"TotalMailboxItemCount", func(_ *Report, m *Move) string { return number(m.TotalItems) }},
+		{"TotalMailboxSize", func(_ *Report, m *Move) string { return number(m.TotalBytes) }},
+		{"ItemsTransferred", func(_ *Report, m *Move) string { return number(m.Items) }},
+		{"BytesTransferred", func(_ *Report, m *Move) string { return number(m.Bytes) }},
+		{"BadItemLimit", func(_ *Report, m *Move) string { return number(m.SkipLimit) }},
+		{"BadItemsEncountered", func(_ *Report, m *Move) string { return number(m.Skipped) }},
+		{"Findings", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Findings)) }},
+		{"FoldersMapped", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Folders)) }},
+		{"DirectoryChanges", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Changes)) }},
+		{"SourceDN", func(_ *Report, m *Move) string { return guard(m.SourceDN) }},
+		{"SourceGUID", func(_ *Report, m *Move) string { return m.SourceGUID }},
+		{"TargetDN", func(_ *Report, m *Move) string { return guard(m.TargetDN) }},
+		{"TargetGUID", func(_ *Report, m *Move) string { return m.TargetGUID }},
+		{"TargetDatabase", func(_ *Report, m *Move) string { return guard(m.Database) }},
+	}
+}
+
+// WriteCSV writes one row per move, with a byte order mark and CRLF, as Excel wants
+// it. Sizes are bytes, times UTC, durations hours:minutes:seconds. Text that Excel
+// would take for a formula has a ' before it; programs should read the JSON.
+func (r *Report) WriteCSV(w io.Writer) error {
+	buffer := bufio.NewWriter(w)
+	if _, err := buffer.WriteString("\uFEFF"); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	rows := csv.NewWriter(buffer)
+	rows.UseCRLF = true
+	fields := columns()
+	row := make([]string, len(fields))
+	for i, field := range fields {
+		row[i] = field.name
+	}
+	if err := rows.Write(row); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	for m := range r.Moves {
+		for i, field := range fields {
+			row[i] = field.text(r, &r.Moves[m])
+		}
+		if err := rows.Write(row); err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+	}
+	rows.Flush()
+	if err := rows.Error(); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return buffer.Flush()
+}
+
+var trueNumber = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?$`)
+
+// guard puts a ' before text that a spreadsheet would take for a formula: one that
+// begins, after spaces, with = + - @, a full-width form of them, a tab or a carriage
+// return, and is not a number. Control characters, which Excel refuses or takes for
+// the end of a cell, become U+FFFD; line breaks stay.
+func guard(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return utf8.RuneError
+		}
+		return c
+	}, text)
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " "))
+	if strings.ContainsRune("=+-@\t\r＝＋－＠", first) && !trueNumber.MatchString(text) {
+		return "'" + text
+	}
+	return text
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// percent is how much of the content has been dealt with; "" where the size of the
+// whole is not known.
+func percent(m *Move) string {
+	switch {
+	case m.State == string(batch.Moved), m.State == string(batch.MovedWithSkips):
+		return "100"
+	case m.TotalItems <= 0:
+		return ""
+	}
+	return number(min(m.Items+m.Skipped, m.TotalItems) * 100 / m.TotalItems)
+}
+
+// duration is the time from the first touch to the end, "" before the end.
+func duration(m *Move) string {
+	if m.Started.IsZero() || m.Ended.IsZero() {
+		return ""
+	}
+	d := m.Ended.Sub(m.Started.Time).Truncate(time.Second)
+	return fmt.Sprintf("%02d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
+}
