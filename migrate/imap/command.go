@@ -141,7 +141,7 @@ func (c *Conn) verdict(ctx context.Context, op string, err error) error {
 	}
 	c.abandon()
 	if c.bye != nil {
-		err = fmt.Errorf("%w: %w", *c.bye, err)
+		err = fmt.Errorf("%w: %w", *c.bye, hungUp(err))
 	}
 	return lost(ctx, op, err)
 }

@@ -20,10 +20,14 @@ func lost(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, context.Cause(ctx))
 	}
+	return &migrate.Error{Op: op, Reach: migrate.OneServer, Retry: migrate.Later, Err: hungUp(err)}
+}
+
+func hungUp(err error) error {
 	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("server closed the connection: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("server closed the connection: %w", io.ErrUnexpectedEOF)
 	}
-	return &migrate.Error{Op: op, Reach: migrate.OneServer, Retry: migrate.Later, Err: err}
+	return err
 }
 
 // refused makes the error of a NO or BAD. reach and retry hold where the response

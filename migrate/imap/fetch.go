@@ -67,13 +67,14 @@ func (x *lexer) fetch(onBody func(fetched, content) error) (fetched, error) {
 
 // fetchName reads a data item's name with its section: BODY[HEADER.FIELDS (DATE)].
 func (x *lexer) fetchName() (string, error) {
-	from, inside := x.pos, false
+	from, inside, quoted := x.pos, false, false
 	for ; x.pos < x.end; x.pos++ {
 		b := x.line[x.pos]
 		if !inside && (b == ' ' || b == '(' || b == ')') {
 			break
 		}
-		inside = (inside || b == '[') && b != ']'
+		quoted = quoted != (inside && b == '"')
+		inside = (inside || b == '[') && (quoted || b != ']')
 	}
 	if x.pos == from {
 		return "", fmt.Errorf("%w: FETCH item without a name", errSyntax)

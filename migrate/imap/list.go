@@ -122,8 +122,7 @@ func (c *Conn) addSubscriptions(ctx context.Context, all []listed) error {
 	}
 	names := map[string]bool{}
 	for _, l := range subscribed {
-		// In LSUB \Noselect means: not subscribed itself, but something below it is.
-		names[l.name] = !l.has(`\Noselect`)
+		names[l.name] = true
 	}
 	for i := range all {
 		all[i].subscribed = names[all[i].name]

@@ -105,7 +105,7 @@ func (n *names) whyMapped(path []string, have string) string {
 	if have == n.plain(path) {
 		return ""
 	}
-	return fmt.Sprintf("placed as %q before", decodeName(have))
+	return fmt.Sprintf("%q is %q at the target", strings.Join(path, "/"), decodeName(have))
 }
 
 // plain is the name that a path has where nothing is refused.

@@ -125,3 +125,11 @@ func messages(t testing.TB, c *imapclient.Client, name string) []migratetest.Mes
 	}
 	return list
 }
+
+// Delete deletes a folder.
+func (a Account) Delete(t testing.TB, name string) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	must(t, c.Delete(name).Wait())
+}
