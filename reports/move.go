@@ -53,6 +53,8 @@ func (m *Move) tell(e batch.Event) {
 			m.Findings = append(m.Findings, Finding{timeOf(e.At), f.Rule, f.Severity.String(), f.Whom, f.What, f.Mend})
 		}
 	case batch.EventPhase, batch.EventStep, batch.EventFailed, batch.EventEnded:
+		fallthrough
+	default: // also of a kind that a newer version has written
 		m.Events = append(m.Events, Event{timeOf(e.At), string(e.Kind), string(e.Phase), string(e.State), e.Text})
 	}
 }

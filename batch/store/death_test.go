@@ -145,6 +145,33 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledWhileOpening kills a process that creates the store, at random: the
+// next one must find a store or make it.
+func TestKilledWhileOpening(t *testing.T) {
+	t.Parallel()
+	for range 15 {
+		path := filepath.Join(t.TempDir(), "reforest.db")
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), childStore+"="+path, childUntil+"=death")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Nothing can be waited for: the instant is the point.
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) {
+			t.Fatalf("the process ended with %v", err)
+		}
+		s := open(t, path)
+		if err := s.Begin(t.Context(), batch.Run{ID: "r", Batch: "b"}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // killAfter kills the process when it has printed n numbers and returns all that it
 // printed, without a number that was cut off.
 func killAfter(t *testing.T, cmd *exec.Cmd, stdout io.Reader, n int) []string {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -84,7 +85,11 @@ func (l *ledger) find(ctx context.Context, v view, folder migrate.FolderID, item
 	found := map[migrate.ItemID]migrate.Done{}
 	for _, id := range l.candidates(folder, items) {
 		var blob []byte
-		if err := v.row(ctx, `SELECT done FROM chunks WHERE intent_id = ?`, []any{int64(id)}, &blob); err != nil {
+		err := v.row(ctx, `SELECT done FROM chunks WHERE intent_id = ?`, []any{int64(id)}, &blob)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue // committed by another goroutine after this view was taken
+		}
+		if err != nil {
 			return nil, err
 		}
 		done, err := decodeDone(blob)

@@ -80,6 +80,33 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// TestReadOnlyAfterCrash asks for what is in the store before anyone has opened it
+// for writing again.
+func TestReadOnlyAfterCrash(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "reforest.db"))
+	if err := s.Begin(t.Context(), batch.Run{ID: "r1", Batch: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	left := leftBy(t, s)
+	for range 2 {
+		reading, err := store.OpenReadOnly(t.Context(), store.Config{Path: left})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runs, err := reading.Runs(t.Context(), ""); err != nil || len(runs) != 1 {
+			t.Errorf("read %+v, %v", runs, err)
+		}
+		if err := reading.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	again := open(t, left)
+	if runs, err := again.Runs(t.Context(), ""); err != nil || len(runs) != 1 {
+		t.Errorf("opened for writing: %+v, %v", runs, err)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "reforest.db")

@@ -21,8 +21,7 @@ var migrations embed.FS
 // new store at the same time; the one that comes second finds the tables there and
 // looks again, for at most the time that it would wait for a lock.
 func upgrade(ctx context.Context, db *sql.DB, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	deadline := time.Now().Add(patience)
 	provider, err := newProvider(db)
 	if err != nil {
 		return err
@@ -39,12 +38,12 @@ func upgrade(ctx context.Context, db *sql.DB, patience time.Duration) error {
 		if failure == nil {
 			continue
 		}
-		if !contended(failure) {
+		if !contended(failure) || time.Now().After(deadline) {
 			return fmt.Errorf("create tables: %w", failure)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("create tables: %w", failure)
+			return ended(ctx)
 		case <-time.After(patience / 50):
 		}
 	}

@@ -36,10 +36,16 @@ func open(t *testing.T, path string) *store.Store {
 // crashed opens a copy of the files as they lie there while the store is open.
 func crashed(t *testing.T, of batchtest.Store) batchtest.Store {
 	t.Helper()
-	path := of.(*store.Store).Path()
+	return open(t, leftBy(t, of.(*store.Store)))
+}
+
+// leftBy copies the files of a store that is open, and returns where they are: it
+// is what a process leaves that dies.
+func leftBy(t *testing.T, of *store.Store) string {
+	t.Helper()
 	left := filepath.Join(t.TempDir(), "left.db")
 	for _, suffix := range []string{"", "-wal"} {
-		data, err := os.ReadFile(path + suffix)
+		data, err := os.ReadFile(of.Path() + suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,5 +53,5 @@ func crashed(t *testing.T, of batchtest.Store) batchtest.Store {
 			t.Fatal(err)
 		}
 	}
-	return open(t, left)
+	return left
 }
