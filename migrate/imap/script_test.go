@@ -77,6 +77,11 @@ func scriptedSource(t *testing.T, answers ...answer) *Source {
 	return &Source{&session{config: config, conn: script(t, answers...)}}
 }
 
+func scriptedTarget(t *testing.T, c *Conn) *Target {
+	t.Helper()
+	return &Target{session: &session{conn: c}}
+}
+
 const describeItems = " (UID FLAGS INTERNALDATE RFC822.SIZE)"
 
 // readAll reads items and writes down what became of each.
@@ -239,16 +244,68 @@ func TestAServerThatRefusesALiteralBeforeItComes(t *testing.T) {
 		answer{`APPEND "F" {5}`, "* OK still here\r\nTAG NO [TOOBIG] five is too many\r\n"},
 		answer{"NOOP", "TAG OK done\r\n"})
 	item := &migrate.Item{ID: "1.1", Size: 5, Body: strings.NewReader("hello")}
-	a, err := c.appendItem(t.Context(), "F", item)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done, err := verdictOf(item, a)
-	if err != nil || done.Skip == nil || done.Skip.Kind != "too large" || done.Skip.Reason != "[TOOBIG] five is too many" {
+	done, err := scriptedTarget(t, c).Write(t.Context(), "F", []*migrate.Item{item})
+	if err != nil || len(done) != 1 || done[0].Skip == nil || done[0].Skip.Kind != "too large" || done[0].Skip.Reason != "[TOOBIG] five is too many" {
 		t.Errorf("got %+v, %v; want a skip that is too large", done, err)
 	}
 	if s, err := c.do(t.Context(), "imap.Noop", nil, raw("NOOP")); err != nil || !s.ok() {
 		t.Errorf("NOOP afterwards: %v, %v", s, err)
+	}
+}
+
+// multi is how many messages of one byte look in a command.
+func multi(names string) []answer {
+	first := `APPEND "F"`
+	var lines []answer
+	for _, name := range names {
+		lines = append(lines, answer{first + " {1+}", ""})
+		first = string(name)
+	}
+	return append(lines, answer{first, ""})
+}
+
+func TestMultiAppendFindsTheMessageThatIsRefused(t *testing.T) {
+	t.Parallel()
+	var answers []answer
+	for _, send := range []struct{ names, say string }{
+		{"abcde", "TAG NO one of them\r\n"},
+		{"ab", "TAG OK [APPENDUID 9 7:8] done\r\n"},
+		{"cde", "TAG NO one of them\r\n"},
+		{"c", "TAG NO [CANNOT] keyword or not, never\r\n"},
+		{"de", "TAG OK [APPENDUID 9 12,15] done\r\n"},
+	} {
+		lines := multi(send.names)
+		lines[len(lines)-1].say = send.say
+		answers = append(answers, lines...)
+	}
+	c := script(t, answers...)
+	c.setCaps([]string{"MULTIAPPEND", "LITERAL+", "UIDPLUS"})
+	var items []*migrate.Item
+	for _, name := range "abcde" {
+		items = append(items, &migrate.Item{ID: migrate.ItemID(name), Size: 1, Body: strings.NewReader(string(name))})
+	}
+	done, err := scriptedTarget(t, c).Write(t.Context(), "F", items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range done {
+		got = append(got, fmt.Sprintf("%s at %s, skipped %t", d.Item, d.Ref, d.Skip != nil))
+	}
+	want := []string{"a at 9.7, skipped false", "b at 9.8, skipped false", "c at , skipped true", "d at 9.12, skipped false", "e at 9.15, skipped false"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+}
+
+func TestAppendUIDs(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string][]migrate.ItemRef{
+		"9 7:8,11": {"9.7", "9.8", "9.11"}, "9 7:8": nil, "9 8:7,9": nil, "0 1:3": nil, "9 1:4294967295": nil, "9": nil, "9 x": nil,
+	} {
+		if diff := cmp.Diff(want, appendUIDs(status{code: "APPENDUID", arg: arg}, 3)); diff != "" {
+			t.Errorf("APPENDUID %s (-want +got):\n%s", arg, diff)
+		}
 	}
 }
 

@@ -16,17 +16,24 @@ type appended struct {
 	flags  []string // as they were sent
 }
 
-// Write appends the items one after another. The target's refusal of a single
-// message is a Skip with its words; a refusal of keywords costs the keywords, as
-// Done.Flags shows. On an error the results name what is known to be written.
+// Write appends the items in their order, many to a command where the target takes
+// that. The target's refusal of a single message is a Skip with its words; a
+// refusal of keywords costs the keywords, as Done.Flags shows. On an error the
+// results name what is known to be written.
 func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
 	var done []migrate.Done
-	for _, item := range items {
-		d, err := t.append(ctx, string(ref), item)
+	for len(items) > 0 {
+		c, err := t.ready(ctx)
 		if err != nil {
 			return done, err
 		}
-		done = append(done, d)
+		n := c.together(items)
+		written, err := t.appendMany(ctx, string(ref), items[:n])
+		done = append(done, written...)
+		if err != nil {
+			return done, err
+		}
+		items = items[n:]
 	}
 	return done, nil
 }
@@ -44,26 +51,33 @@ func (t *Target) append(ctx context.Context, mailbox string, item *migrate.Item)
 	if err != nil {
 		return migrate.Done{}, err
 	}
-	switch a.status.code {
-	case "TRYCREATE", "NONEXISTENT":
-		t.names = nil // what it listed is no longer true
-	}
-	return verdictOf(item, a)
-}
-
-// verdictOf tells an item that is refused from a target that is not ready.
-func verdictOf(item *migrate.Item, a appended) (migrate.Done, error) {
 	if a.status.ok() {
 		return migrate.Done{Item: item.ID, Ref: appendUID(a.status), Flags: a.flags}, nil
 	}
-	if e := refused("imap.Append", a.status, migrate.OneItem, migrate.Never); e.Reach > migrate.OneItem {
-		return migrate.Done{}, e
+	if err := t.notReady(a.status); err != nil {
+		return migrate.Done{}, err
 	}
+	return refusedItem(item, a), nil
+}
+
+// notReady tells a target that can take nothing now, which is an error, from the
+// refusal of a message, which is nil.
+func (t *Target) notReady(s status) error {
+	if s.code == "TRYCREATE" || s.code == "NONEXISTENT" {
+		t.names = nil // what it listed is no longer true
+	}
+	if e := refused("imap.Append", s, migrate.OneItem, migrate.Never); e.Reach > migrate.OneItem {
+		return e
+	}
+	return nil
+}
+
+func refusedItem(item *migrate.Item, a appended) migrate.Done {
 	kind := "refused"
 	if a.status.code == "TOOBIG" {
 		kind = "too large"
 	}
-	return skipped(item, kind, a.status.words()), nil
+	return skipped(item, kind, a.status.words())
 }
 
 func skipped(item *migrate.Item, kind, reason string) migrate.Done {
@@ -100,6 +114,12 @@ func (c *Conn) appendWith(ctx context.Context, mailbox string, item *migrate.Ite
 	if err != nil {
 		return appended{}, err
 	}
+	s, err := c.do(ctx, "imap.Append", nil, raw("APPEND "), astring(mailbox), appendOptions(item, flags), message)
+	return appended{s, flags}, err
+}
+
+// appendOptions is what stands before the literal: flags and INTERNALDATE.
+func appendOptions(item *migrate.Item, flags []string) raw {
 	options := " "
 	if len(flags) > 0 {
 		options += "(" + strings.Join(flags, " ") + ") "
@@ -107,8 +127,7 @@ func (c *Conn) appendWith(ctx context.Context, mailbox string, item *migrate.Ite
 	if !item.Received.IsZero() {
 		options += `"` + formatDate(item.Received) + `" `
 	}
-	s, err := c.do(ctx, "imap.Append", nil, raw("APPEND "), astring(mailbox), raw(options), message)
-	return appended{s, flags}, err
+	return raw(options)
 }
 
 // rewind puts the body at its start and makes sure that it is as long as it is
@@ -136,13 +155,12 @@ func bodyError(item *migrate.Item, err error) error {
 	return &migrate.Error{Op: "imap.Append", Reach: migrate.OneMailbox, Retry: migrate.Later, Err: err}
 }
 
-// appendUID is where the message came to lie (RFC 4315 3), if the server says so.
+// appendUID is where the message came to lie, if the server says so.
 func appendUID(s status) migrate.ItemRef {
-	at := place{s.number(0), s.number(1)}
-	if s.code != "APPENDUID" || at.uidValidity == 0 || at.uid == 0 {
-		return ""
+	if refs := appendUIDs(s, 1); refs != nil {
+		return refs[0]
 	}
-	return migrate.ItemRef(at.String())
+	return ""
 }
 
 // appendLimit is the largest message the server takes (RFC 7889), in bytes; 0 if
