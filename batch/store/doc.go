@@ -17,8 +17,9 @@
 //
 // # Invariants
 //
-//   - Nothing is deleted. A row is edited only to close what it opened: a run ends,
-//     an intent is closed, a change is committed, a skip is mended.
+//   - Nothing is deleted. Events, chunks and skips are appended. An intent, a change,
+//     a skip and a run are edited once, to close them. The rows of moves and folders
+//     are as they stand now; what each run made of a move is kept beside it.
 //   - What is written under a claim is written only while the claim's epoch is the
 //     move's.
 //   - Totals and the rows they count change in one transaction.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"reforest/batch"
 	"reforest/migrate"
@@ -25,6 +26,9 @@ func insertEvent(ctx context.Context, t *tx, claim batch.Claim, e batch.Event) e
 	}
 	if e.Run == "" {
 		e.Run = claim.Run
+	}
+	if e.At.IsZero() {
+		e.At = time.Now()
 	}
 	noticed, err := encodeFinding(e.Finding)
 	if err != nil {

@@ -93,6 +93,30 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestDurable checks what durability rests on: that SQLite syncs before a commit
+// returns (https://sqlite.org/pragma.html#pragma_synchronous).
+func TestDurable(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "reforest.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "busy_timeout": "10000"} {
+		var got string
+		err := s.change(t.Context(), "ask", func(ctx context.Context, tx *tx) error {
+			return tx.row(ctx, "PRAGMA "+pragma, nil, &got)
+		})
+		if err != nil || got != want {
+			t.Errorf("%s is %q, want %q; %v", pragma, got, want, err)
+		}
+	}
+}
+
 // BenchmarkCommit is a commit with one event by each of 64 workers.
 func BenchmarkCommit(b *testing.B) {
 	const workers = 64

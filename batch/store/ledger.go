@@ -119,17 +119,23 @@ func inOrder(items []migrate.ItemID, found map[migrate.ItemID]migrate.Done) []mi
 // candidates returns the chunks that may hold one of the items, oldest first: two
 // items may share a hash, but none is missed.
 func (l *ledger) candidates(folder migrate.FolderID, items []migrate.ItemID) []migrate.IntentID {
+	keys := make([]uint32, len(items))
+	for i, item := range items {
+		keys[i] = l.key(item)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var ids []migrate.IntentID
 	for _, chunk := range l.folders[folder].chunks {
-		if slices.ContainsFunc(items, func(item migrate.ItemID) bool {
-			_, found := slices.BinarySearch(chunk.keys, l.key(item))
-			return found
-		}) {
+		if slices.ContainsFunc(keys, chunk.has) {
 			ids = append(ids, chunk.id)
 		}
 	}
 	slices.Sort(ids) // chunks of two goroutines may be entered out of order
 	return ids
+}
+
+func (c chunkIndex) has(key uint32) bool {
+	_, found := slices.BinarySearch(c.keys, key)
+	return found
 }

@@ -106,7 +106,8 @@ func due(ctx context.Context, t *tx, want batch.Want) (batch.Move, bool, error) 
 }
 
 // Commit is batch.Store's. The move's Batch, Seq, Identity and Epoch stay what they
-// are in the store. Events that name no run or move are the claim's.
+// are in the store. Events that name no run or move are the claim's; those without a
+// time are of now.
 func (s *Store) Commit(ctx context.Context, claim batch.Claim, move batch.Move, events ...batch.Event) error {
 	if move.ID != claim.Move.ID {
 		return refuse("commit move %q: the claim is on move %q", move.ID, claim.Move.ID)

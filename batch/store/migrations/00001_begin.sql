@@ -59,7 +59,7 @@ CREATE TABLE moves (
     target_key       TEXT NOT NULL,
     UNIQUE (batch_id, seq)
 );
-CREATE INDEX moves_to_claim ON moves (batch_id, ended, seq);
+CREATE INDEX moves_to_claim ON moves (batch_id, ended, seq, next_at);
 CREATE INDEX moves_by_identity ON moves (identity_key);
 CREATE INDEX moves_by_mail ON moves (mail_key);
 CREATE INDEX moves_by_name ON moves (name_key);
