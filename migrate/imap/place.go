@@ -28,6 +28,7 @@ type spot struct {
 type placement struct {
 	conn  *Conn
 	names *names
+	use   string // the folder's special use, or ""
 }
 
 func pathKey(path []string) string { return strings.Join(path, "\x00") }
@@ -49,7 +50,7 @@ func (t *Target) PutFolder(ctx context.Context, want migrate.Folder, have migrat
 			return migrate.Placed{}, err
 		}
 	}
-	p := placement{c, t.names}
+	p := placement{c, t.names, want.SpecialUse}
 	found, err := p.put(ctx, want, string(have))
 	if err != nil {
 		// Half-known names are worse than none: the next try asks again.
@@ -139,7 +140,8 @@ func (p placement) place(ctx context.Context, path []string, container bool) (sp
 	parent, sure := p.parent(path)
 	found, refusal, err := p.tryNames(ctx, path, parent, container, sure)
 	if err == nil && refusal != nil && !sure {
-		if parent, err = p.place(ctx, path[:len(path)-1], true); err == nil {
+		above := placement{conn: p.conn, names: p.names}
+		if parent, err = above.place(ctx, path[:len(path)-1], true); err == nil {
 			found, refusal, err = p.tryNames(ctx, path, parent, container, true)
 		}
 	}
@@ -245,18 +247,39 @@ func (p placement) obtain(ctx context.Context, name string, container bool) (sta
 	if p.names.exists[name] && (container || p.names.holds[name]) {
 		return status{kind: "OK"}, nil
 	}
-	wire := name
-	if container && p.names.delim != "" {
-		wire += p.names.delim
-	}
-	s, err := p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(wire))
+	s, err := p.create(ctx, name, container)
 	if err == nil && s.kind == "NO" && s.code == "ALREADYEXISTS" {
 		s, err = p.lookAgain(ctx, name, container, s)
 	}
 	if err == nil && s.ok() {
-		p.names.exists[name], p.names.holds[name] = true, p.names.holds[name] || !container
+		p.names.made(name, container)
 	}
 	return s, err
+}
+
+// made notes that the mailbox is there, and with it those above it: a server makes
+// them where they are missing (RFC 9051 6.3.4).
+func (n *names) made(name string, container bool) {
+	n.exists[name], n.holds[name] = true, n.holds[name] || !container
+	for above := name; n.delim != "" && strings.Contains(above, n.delim); {
+		above = above[:strings.LastIndex(above, n.delim)]
+		n.exists[above] = true
+	}
+}
+
+// create sends CREATE, with the special use where the target can record it
+// (RFC 6154 3). A target that has such a folder already refuses the use alone.
+func (p placement) create(ctx context.Context, name string, container bool) (status, error) {
+	if container && p.names.delim != "" {
+		name += p.names.delim
+	}
+	if p.use != "" && atom(strings.TrimPrefix(p.use, `\`)) && p.conn.Offers("CREATE-SPECIAL-USE") {
+		s, err := p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(name), raw(" (USE ("+p.use+"))"))
+		if err != nil || s.ok() || s.code != "USEATTR" && s.kind != "BAD" {
+			return s, err
+		}
+	}
+	return p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(name))
 }
 
 // lookAgain asks whether a mailbox that is said to exist does so in exactly this

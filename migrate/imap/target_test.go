@@ -360,3 +360,26 @@ func TestContainers(t *testing.T) {
 		t.Errorf("folders and whether they are containers (-want +got):\n%s", diff)
 	}
 }
+
+func TestSpecialUse(t *testing.T) {
+	t.Parallel()
+	w := newLabWorld(t, imapd.Config{}, imapd.Config{})
+	target := openTarget(t, w.config(w.target))
+	for _, name := range []string{"Gesendet", "Sent", "Archiv"} {
+		use := `\Sent`
+		if name == "Archiv" {
+			use = `\Archive`
+		}
+		if _, err := target.PutFolder(t.Context(), migrate.Folder{Path: []string{name}, SpecialUse: use}, ""); err != nil {
+			t.Errorf("place %q: %v", name, err)
+		}
+	}
+	got := map[string]string{}
+	for _, f := range w.target.Snapshot(w.user) {
+		got[f.Path[0]] = f.SpecialUse
+	}
+	want := map[string]string{"INBOX": "", "Archiv": `\Archive`, "Gesendet": `\Sent`, "Sent": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("special uses (-want +got):\n%s", diff)
+	}
+}

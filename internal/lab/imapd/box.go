@@ -62,6 +62,11 @@ func (b *box) hasChildren(name, delim string) bool {
 	return slices.ContainsFunc(b.folders, func(f *folder) bool { return strings.HasPrefix(f.name, name+delim) })
 }
 
+// hasUse reports whether a folder has the special use (RFC 6154).
+func (b *box) hasUse(use imap.MailboxAttr) bool {
+	return slices.ContainsFunc(b.folders, func(f *folder) bool { return f.specialUse == use })
+}
+
 // create makes a folder and, as containers, what it lies below.
 func (s *Server) create(b *box, name string, container bool) (*folder, error) {
 	delim := string(s.config.Delimiter)

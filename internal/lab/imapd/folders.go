@@ -12,6 +12,9 @@ import (
 func (s *session) Create(name string, options *imap.CreateOptions) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
+	if len(options.SpecialUse) > 0 && s.box.hasUse(options.SpecialUse[0]) {
+		return refusal("USEATTR", "There is such a mailbox already")
+	}
 	bare := strings.TrimSuffix(name, string(s.server.config.Delimiter))
 	f, err := s.server.create(s.box, bare, bare != name)
 	if err == nil && len(options.SpecialUse) > 0 {
