@@ -95,6 +95,10 @@ func (r *Report) WriteCSV(w io.Writer) error {
 
 var trueNumber = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?$`)
 
+// innerCell finds what would begin a cell where the separator is a semicolon, as in
+// half of Europe: encoding/csv quotes for commas alone.
+var innerCell = regexp.MustCompile(`([;\n\r] *)([=+\-@＝＋－＠])`)
+
 // guard puts a ' before text that a spreadsheet would take for a formula: one that
 // begins, after spaces, with = + - @, a full-width form of them, a tab or a carriage
 // return, and is not a number. Control characters, which Excel refuses or takes for
@@ -106,6 +110,7 @@ func guard(text string) string {
 		}
 		return c
 	}, text)
+	text = innerCell.ReplaceAllString(text, "$1'$2")
 	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " "))
 	if strings.ContainsRune("=+-@\t\r＝＋－＠", first) && !trueNumber.MatchString(text) {
 		return "'" + text
