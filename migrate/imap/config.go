@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -44,6 +45,15 @@ type Config struct {
 	Timeout    time.Duration // longest silence of the server within a command; default 60 s
 	Page       int           // items between two cursors of Deltas; default 1000
 }
+
+// String names the mailbox and leaves out the password, so that it is safe in logs.
+func (c Config) String() string { return c.Mailbox + " at " + c.Address }
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // withDefaults fills in what was left empty and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {

@@ -2,7 +2,9 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,14 +23,26 @@ func (s *Source) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.list(ctx, true)
+	all, err := c.listWithCounts(ctx)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// A server may take minutes to add up the sizes of a large mailbox. They are
+		// worth less than the mailbox.
+		if c, err = s.ready(ctx); err == nil {
+			all, err = c.list(ctx, false)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addCounts(ctx, all); err != nil {
-		return nil, err
-	}
 	return makeFolders(all, spaces), nil
+}
+
+func (c *Conn) listWithCounts(ctx context.Context) ([]listed, error) {
+	all, err := c.list(ctx, true)
+	if err == nil {
+		err = c.addCounts(ctx, all)
+	}
+	return all, err
 }
 
 // addCounts asks for each folder's numbers where LIST could not tell them. They

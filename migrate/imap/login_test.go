@@ -2,6 +2,8 @@ package imap_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -160,5 +162,16 @@ func TestDialGivesTheCauseOfCancellation(t *testing.T) {
 	// The next use, under a context of its own, dials again.
 	if _, err := source.Folders(t.Context()); err != nil {
 		t.Errorf("Folders afterwards: %v", err)
+	}
+}
+
+func TestConfigDoesNotShowThePassword(t *testing.T) {
+	t.Parallel()
+	config := imap.Config{Address: "mail.alpine.test:993", Mailbox: "ann", Password: "hush"}
+	var out strings.Builder
+	slog.New(slog.NewTextHandler(&out, nil)).Info("connect", "mailbox", config)
+	fmt.Fprintf(&out, "%v %+v %#v %s", config, config, config, &config)
+	if text := out.String(); strings.Contains(text, "hush") || strings.Count(text, "ann at mail.alpine.test:993") != 5 {
+		t.Errorf("printed as %s", text)
 	}
 }

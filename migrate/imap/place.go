@@ -248,7 +248,7 @@ func (p placement) obtain(ctx context.Context, name string, container bool) (sta
 		return status{kind: "OK"}, nil
 	}
 	s, err := p.create(ctx, name, container)
-	if err == nil && s.kind == "NO" && s.code == "ALREADYEXISTS" {
+	if err == nil && saysExists(s) {
 		s, err = p.lookAgain(ctx, name, container, s)
 	}
 	if err == nil && s.ok() {
@@ -265,6 +265,12 @@ func (n *names) made(name string, container bool) {
 		above = above[:strings.LastIndex(above, n.delim)]
 		n.exists[above] = true
 	}
+}
+
+// saysExists reports whether a NO may mean that the mailbox is there already; not
+// every server says so by a code (RFC 5530 3).
+func saysExists(s status) bool {
+	return s.kind == "NO" && (s.code == "ALREADYEXISTS" || strings.Contains(strings.ToLower(s.text), "exist"))
 }
 
 // create sends CREATE, with the special use where the target can record it

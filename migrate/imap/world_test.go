@@ -110,7 +110,7 @@ func newLabWorld(t *testing.T, source, target imapd.Config) labWorld {
 }
 
 func (w labWorld) config(server *imapd.Server) imap.Config {
-	return imap.Config{Address: server.Addr(), CAFile: w.caFile, Mailbox: w.user, Admin: labAdmin, Password: labPassword, Login: imap.Plain}
+	return imap.Config{Address: server.Addr(), CAFile: w.caFile, Mailbox: w.user, Admin: labAdmin, Password: labPassword, Login: imap.Plain, Page: 3}
 }
 
 func (w labWorld) Fill(t *testing.T, folders []migratetest.Folder) {
