@@ -55,12 +55,25 @@ func refused(op string, answer *goldap.Error) error {
 		e.Err = fmt.Errorf("%w: %w", directory.ErrNotFound, answer)
 	case goldap.LDAPResultEntryAlreadyExists:
 		e.Err = fmt.Errorf("%w: %w", directory.ErrExists, answer)
+	case goldap.LDAPResultConstraintViolation:
+		if notUnique(answer.Err) {
+			e.Err = fmt.Errorf("%w: %w", directory.ErrExists, answer)
+		}
 	case goldap.LDAPResultReferral:
 		e.Hint = "this server does not hold the object: name a domain controller of its domain"
 	case goldap.LDAPResultInsufficientAccessRights:
 		e.Hint = "grant the account Read Property on the objects"
 	}
 	return e
+}
+
+// notUnique reports whether a constraint violation means that another object has the
+// userPrincipalName or servicePrincipalName already. Active Directory says so with
+// its own error code in the text (MS-ERREF 2.2), Samba in words.
+func notUnique(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "000021C8") || strings.HasPrefix(text, "000021C7") ||
+		strings.HasPrefix(text, "0000202F") && strings.Contains(text, "already in use")
 }
 
 // explain adds to a failure what only a write knows.

@@ -51,23 +51,27 @@ func (d *draft) checkSAM() *fault {
 	if strings.ContainsAny(sam, forbiddenSAMChars) || strings.HasSuffix(sam, ".") || strings.TrimSpace(sam) == "" || hasControl(sam) {
 		return refuse(constraintViolation, "00000523: SysErr: DSID-031A1256, problem 22 (Invalid argument), sAMAccountName %q", sam)
 	}
-	return d.unique("samaccountname", "00000524: UpdErr: DSID-031A11E2, problem 6005 (ENTRY_EXISTS), data 0")
+	return d.unique("samaccountname", entryExists, "00000524: UpdErr: DSID-031A11E2, problem 6005 (ENTRY_EXISTS), data 0")
 }
 
 func hasControl(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 })
 }
 
-// checkUPN holds the name unique in the forest (MS-ADTS 3.1.1.5.1.3).
+// checkUPN holds the names unique in the forest (MS-ADTS 3.1.1.5.1.3).
 func (d *draft) checkUPN() *fault {
-	return d.unique("userprincipalname", "000021C8: UpdErr: DSID-031A1190, problem 6005 (ENTRY_EXISTS), data 0")
+	f := d.unique("userprincipalname", constraintViolation, "000021C8: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90290")
+	if f != nil {
+		return f
+	}
+	return d.unique("serviceprincipalname", constraintViolation, "000021C7: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90303")
 }
 
-func (d *draft) unique(key, text string) *fault {
+func (d *draft) unique(key string, code int, text string) *fault {
 	for _, v := range d.attrs[key] {
 		for other := range d.s.index[key][v.key] {
 			if other != d.o {
-				return refuse(entryExists, "%s, %s %q belongs to %s", text, key, v.raw, other.dn())
+				return refuse(code, "%s, %s %q belongs to %s", text, key, v.raw, other.dn())
 			}
 		}
 	}

@@ -1,0 +1,4 @@
+package ldap
+
+// Failure is failure, for the tests.
+var Failure = failure
