@@ -26,7 +26,7 @@ func (e endpoint) connect(ctx context.Context) (*wire, error) {
 	conn := goldap.NewConn(&deadlined{Conn: stream, timeout: e.Timeout}, true)
 	conn.SetTimeout(e.Timeout)
 	conn.Start()
-	w := &wire{conn: conn}
+	w := &wire{conn: conn, stream: stream}
 	err = w.run(within, func() error { return conn.Bind(e.BindDN, e.Password) })
 	if err != nil {
 		w.close()
@@ -94,6 +94,7 @@ func (d *deadlined) Write(p []byte) (int, error) {
 // A wire is one bound connection. It is used by one goroutine at a time.
 type wire struct {
 	conn   *goldap.Conn
+	stream net.Conn
 	idleAt time.Time // when it was last given back
 	used   bool      // it has been idle before: the server may have closed it since
 }
@@ -112,4 +113,9 @@ func (w *wire) run(ctx context.Context, operation func() error) error {
 	return err
 }
 
-func (w *wire) close() { _ = w.conn.Close() }
+// close closes the stream first: go-ldap's Close waits for a request that is just
+// being written, and a server that does not read would hold it up.
+func (w *wire) close() {
+	_ = w.stream.Close()
+	_ = w.conn.Close()
+}

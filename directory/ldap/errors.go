@@ -49,8 +49,10 @@ func refused(op string, answer *goldap.Error) error {
 		e.Reach, e.Auth, e.Hint = migrate.WholeRun, true, credentialsHint(answer.Err)
 	case goldap.LDAPResultStrongAuthRequired, goldap.LDAPResultConfidentialityRequired, goldap.LDAPResultAuthMethodNotSupported:
 		e.Reach, e.Hint = migrate.WholeRun, "connect with ldaps:// or StartTLS"
-	case goldap.LDAPResultBusy, goldap.LDAPResultUnavailable, goldap.LDAPResultAdminLimitExceeded, goldap.LDAPResultTimeLimitExceeded:
+	case goldap.LDAPResultBusy, goldap.LDAPResultUnavailable, goldap.LDAPResultTimeLimitExceeded:
 		e.Reach, e.Retry = migrate.OneServer, migrate.Later
+	case goldap.LDAPResultAdminLimitExceeded:
+		e.Hint = "the object would have more values than Active Directory can hold, about 1200 of an attribute that is no link"
 	case goldap.LDAPResultNoSuchObject:
 		e.Err = fmt.Errorf("%w: %w", directory.ErrNotFound, answer)
 	case goldap.LDAPResultEntryAlreadyExists:

@@ -3,6 +3,7 @@ package ldapd
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -51,7 +52,7 @@ func (s *Server) serve(raw net.Conn, secure bool) {
 		}
 		m, err := readMessage(c.in)
 		if err != nil {
-			if err == errMessage { //nolint:errorlint // readMessage returns it bare
+			if errors.Is(err, errMessage) {
 				c.notice()
 			}
 			return

@@ -75,11 +75,20 @@ func (d *draft) parse(a *attribute, raws [][]byte) ([]value, *fault) {
 	return values, nil
 }
 
+// existsAlready is how the server refuses a value that is there. Groups are the
+// security accounts manager's, and have codes of their own (MS-ERREF 2.2:
+// ERROR_MEMBER_IN_ALIAS, ERROR_MEMBER_NOT_IN_ALIAS).
 func existsAlready(a *attribute) *fault {
+	if a.key == "member" {
+		return refuse(entryExists, "00000562: UpdErr: DSID-031A11E2, problem 6005 (ENTRY_EXISTS), data 0")
+	}
 	return refuse(valueExists, "00002083: AtrErr: DSID-031519F8, problem 1006 (ATT_OR_VALUE_EXISTS), data 0, Att %s", a.name)
 }
 
 func absent(a *attribute) *fault {
+	if a.key == "member" {
+		return refuse(unwilling, "00000561: SvcErr: DSID-031A120C, problem 5003 (WILL_NOT_PERFORM), data 0")
+	}
 	return refuse(noSuchAttribute, "00002085: AtrErr: DSID-03151E5B, problem 1001 (NO_ATTRIBUTE_OR_VAL), data 0, Att %s", a.name)
 }
 

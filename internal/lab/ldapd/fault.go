@@ -12,6 +12,7 @@ const (
 	compareTrue           = 6
 	authMethodUnsupported = 7
 	strongerAuthRequired  = 8
+	adminLimitExceeded    = 11
 	criticalExtension     = 12
 	noSuchAttribute       = 16
 	constraintViolation   = 19

@@ -16,10 +16,17 @@ const (
 	forbiddenSAMChars = `"/\[]:;|=,+*?<>@`
 )
 
+// maxUnlinked is about how many values of an attribute that is no link fit into an
+// object's one database record.
+const maxUnlinked = 1200
+
 // check judges the object as the draft would leave it.
 func (d *draft) check() *fault {
 	for key, values := range d.attrs {
 		a := d.s.schema.attrs[key]
+		if a.link == 0 && len(values) > maxUnlinked {
+			return refuse(adminLimitExceeded, "00002024: SvcErr: DSID-02080490, problem 5008 (ADMIN_LIMIT_EXCEEDED), data 0, %s has too many values", a.name)
+		}
 		if !a.multi && len(values) > 1 {
 			return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att %s has a single value", a.name)
 		}

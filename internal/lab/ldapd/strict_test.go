@@ -66,6 +66,8 @@ func TestAddRefusals(t *testing.T) {
 		{"link to nobody", 19, []attr{{"manager", []string{"CN=nobody,DC=alpine,DC=test"}}}},
 		{"link that is no DN", 34, []attr{{"manager", []string{"nobody"}}}},
 		{"objectSid", 53, []attr{{"objectSid", []string{"\x01\x01\x00\x00\x00\x00\x00\x05\x12\x00\x00\x00"}}}},
+		{"more values than a record holds", 11, []attr{{"proxyAddresses", aliases(1201)}}},
+		{"as many values as a record holds", 0, []attr{{"proxyAddresses", aliases(1200)}}},
 		{"back link", 53, []attr{{"memberOf", []string{string(users)}}}},
 		{"enabled without password", 53, []attr{{"userAccountControl", []string{"512"}}}},
 		{"enabled, password not required", 0, []attr{{"userAccountControl", []string{"544"}}}},
@@ -81,6 +83,32 @@ func TestAddRefusals(t *testing.T) {
 			t.Errorf("%s: entry after the add: %v", test.name, err)
 		}
 	}
+}
+
+func aliases(count int) []string {
+	var values []string
+	for i := range count {
+		values = append(values, fmt.Sprintf("smtp:alias%d@x.test", i))
+	}
+	return values
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	users := server.BaseDN().Child("CN", "Users")
+	seedGroup(t, server, users, "crew")
+	seedUser(t, server, users, "ada", nil)
+	conn := bound(t, server)
+	change := func(op uint) error {
+		request := goldap.NewModifyRequest("CN=crew,"+string(users), nil)
+		request.Changes = []goldap.Change{{Operation: op, Modification: goldap.PartialAttribute{Type: "member", Vals: []string{"CN=ada," + string(users)}}}}
+		return conn.Modify(request)
+	}
+	wantCode(t, "take out who is not in", change(goldap.DeleteAttribute), 53)
+	wantCode(t, "put in", change(goldap.AddAttribute), 0)
+	wantCode(t, "put in twice", change(goldap.AddAttribute), 68)
+	wantCode(t, "take out", change(goldap.DeleteAttribute), 0)
 }
 
 func TestNamingRules(t *testing.T) {
