@@ -75,17 +75,24 @@ func (d *Directories) hasChild(ctx context.Context, cn string) (bool, error) {
 	return err == nil, err
 }
 
-// hasSam asks the server's own domain: account names are unique within it.
+// hasSam asks the server's own domain: account names are unique within it. An account
+// is also known as name@domain, which must be nobody's UPN.
 func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
-	return d.Target.holds(ctx, "", Eq("sAMAccountName", sam))
+	return d.Target.holds(ctx, "", Or(Eq("sAMAccountName", sam), Eq("userPrincipalName", sam+"@"+dnsName(d.Target.Info.DefaultNC))))
 }
 
 // hasUPN asks every domain that the server answers for: UPNs are unique within the
-// forest (MS-ADTS 3.1.1.5.1.3). What lies in a domain it does not answer for, the
-// server itself refuses when the user is added.
+// forest (MS-ADTS 3.1.1.5.1.3), and one in a domain's own suffix must not be what
+// another account of that domain is also known as. What lies in a domain it does not
+// answer for, the server itself refuses when the user is added.
 func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
+	at := strings.LastIndexByte(upn, '@')
 	for _, domain := range d.Target.Info.domainsHeld() {
-		if held, err := d.Target.holds(ctx, domain, Eq("userPrincipalName", upn)); held || err != nil {
+		filter := Eq("userPrincipalName", upn)
+		if strings.EqualFold(dnsName(domain), upn[at+1:]) {
+			filter = Or(filter, Eq("sAMAccountName", upn[:at]))
+		}
+		if held, err := d.Target.holds(ctx, domain, filter); held || err != nil {
 			return held, err
 		}
 	}

@@ -229,6 +229,13 @@ func TestNamesAreUnique(t *testing.T) {
 			cn: "Bo", source: map[string][]string{"userPrincipalName": {"birgit@alpine.test"}},
 			wantCN: "Bo", wantSam: "bmeier", want: "bmeier@baltic.test",
 		},
+		"known as somebody else's UPN, and the reverse": {
+			cn: "Bo", source: map[string][]string{"userPrincipalName": {"birgit@alpine.test"}},
+			taken: []map[string][]string{
+				{"cn": {"x"}, "userPrincipalName": {"bmeier@baltic.test"}}, {"cn": {"x"}, "sAMAccountName": {"BMeier2"}},
+			},
+			wantCN: "Bo", wantSam: "bmeier3", want: "bmeier3@baltic.test",
+		},
 		"hostile": {
 			cn: `Bo,*)(cn="x"+y\`, source: map[string][]string{"sAMAccountName": {"b*)(cn=*"}},
 			wantCN: `Bo,*)(cn="x"+y\`, wantSam: "b*)(cn=*", want: "birgit@group.test",
