@@ -155,8 +155,21 @@ func (p *pass) begin(ctx context.Context) ([]knownFolder, error) {
 		p.sum.Skips += state.Skips
 		known = append(known, knownFolder{f, state})
 	}
+	slices.SortStableFunc(known, containersLast)
 	p.Progress(p.sum)
 	return known, p.withinLimit()
+}
+
+// containersLast puts folders that hold only folders behind the others: most of them
+// come into being with what they hold, and not every server makes one by itself.
+func containersLast(a, b knownFolder) int {
+	switch {
+	case a.Container == b.Container:
+		return 0
+	case a.Container:
+		return 1
+	}
+	return -1
 }
 
 // folder brings one folder up to date.

@@ -140,8 +140,9 @@ type Source interface {
 // A Target writes one mailbox. It is used by one goroutine at a time.
 type Target interface {
 	Formats() []Format
-	// PutFolder creates, finds or completes the folder. have is the Ref it got
-	// before, or "". It may be repeated.
+	// PutFolder creates, finds or completes the folder, and what has to be above it.
+	// Folders that hold messages come parents before children, then containers. have
+	// is the Ref it got before, or "". It may be repeated.
 	PutFolder(ctx context.Context, want Folder, have Ref) (Placed, error)
 	// Mark says where the folder stands now.
 	Mark(ctx context.Context, ref Ref) (Mark, error)

@@ -17,11 +17,12 @@ import (
 type corpus struct {
 	t     testing.TB
 	files []string
+	first int // of files to be used
 }
 
-func newCorpus(t testing.TB) corpus {
+func newCorpus(t testing.TB, first int) corpus {
 	t.Helper()
-	c := corpus{t: t}
+	c := corpus{t: t, first: first}
 	shared := os.Getenv("REFOREST_SHARED")
 	if shared == "" {
 		shared = filepath.Join(repository(t), "..", "shared")
@@ -69,7 +70,7 @@ func (c corpus) message(i int, random *rand.Rand) []byte {
 	if len(c.files) == 0 || i%2 == 0 {
 		return madeUp(i, random)
 	}
-	path := c.files[i/2*7%len(c.files)]
+	path := c.files[(c.first+i/2)%len(c.files)]
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		c.t.Fatalf("read real mail: %v", err)
@@ -124,4 +125,10 @@ func withAttachment(head string, size int, random *rand.Rand) []byte {
 	}
 	b.WriteString("--=_b--\r\n")
 	return []byte(b.String())
+}
+
+// RealMail returns how many messages of real mail there are to fill mailboxes with.
+func RealMail(t testing.TB) int {
+	t.Helper()
+	return len(newCorpus(t, 0).files)
 }

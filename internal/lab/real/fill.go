@@ -35,6 +35,13 @@ func keywords() []imap.Flag {
 // corpus give the same mailbox.
 func (s MailServer) Fill(t testing.TB, user string, n int) {
 	t.Helper()
+	s.FillFrom(t, user, n, 0)
+}
+
+// FillFrom does as Fill, with real mail from the first-th message of the corpus on. It
+// uses n/2 of them.
+func (s MailServer) FillFrom(t testing.TB, user string, n, first int) {
+	t.Helper()
 	client := s.Login(t, user)
 	defer func() { _ = client.Close() }()
 	for i, name := range FolderNames() {
@@ -47,7 +54,7 @@ func (s MailServer) Fill(t testing.TB, user string, n int) {
 	_, _ = seed.Write([]byte(user))
 	random := rand.New(rand.NewPCG(seed.Sum64(), uint64(n)))
 	folders := append([]string{"INBOX"}, FolderNames()...)
-	corpus := newCorpus(t)
+	corpus := newCorpus(t, first)
 	for i := range n {
 		folder := folders[random.IntN(len(folders))]
 		if folder == "empty" || i%3 == 0 {
