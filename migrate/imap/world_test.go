@@ -67,6 +67,12 @@ func (w *dovecotWorld) Open(t *testing.T) (migrate.Source, migrate.Target, func(
 
 func (w *dovecotWorld) Held(t *testing.T) (source, target []migratetest.Folder) {
 	source, target = account(w.source, w.user).Held(t), account(w.target, w.user).Held(t)
+	w.restoreZones(target)
+	return source, target
+}
+
+// restoreZones puts the zones back of what Deliver has brought.
+func (w *dovecotWorld) restoreZones(target []migratetest.Folder) {
 	for _, f := range target {
 		for i, m := range f.Messages {
 			for _, at := range w.delivered {
@@ -76,7 +82,6 @@ func (w *dovecotWorld) Held(t *testing.T) (source, target []migratetest.Folder) 
 			}
 		}
 	}
-	return source, target
 }
 
 // A labWorld is a user with a mailbox on each of two rehearsal servers.

@@ -184,9 +184,17 @@ func writeConf(t testing.TB, dir string, values map[string]string) {
 // run starts the server, waits until it answers, and stops it at the test's end.
 func run(t testing.TB, binary, dir string, d *Dovecot, settings *tls.Config) {
 	t.Helper()
-	var output bytes.Buffer
 	process := exec.Command(binary, "-F", "-c", filepath.Join(dir, "dovecot.conf"))
+	keepRunning(t, "Dovecot", process, d.Address, settings, func() string { return readLog(dir) })
+}
+
+// keepRunning starts a server in the foreground, waits until it answers, and stops
+// it at the test's end.
+func keepRunning(t testing.TB, name string, process *exec.Cmd, address string, settings *tls.Config, log func() string) {
+	t.Helper()
+	var output bytes.Buffer
 	process.Stdout, process.Stderr = &output, &output
+	ownGroup(process)
 	must(t, process.Start())
 	exited := make(chan struct{})
 	go func() {
@@ -199,12 +207,12 @@ func run(t testing.TB, binary, dir string, d *Dovecot, settings *tls.Config) {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	for !answers(ctx, d.Address, settings) {
+	for !answers(ctx, address, settings) {
 		select {
 		case <-exited:
-			t.Fatalf("Dovecot does not start: %s\n%s", output.String(), readLog(dir))
+			t.Fatalf("%s does not start: %s\n%s", name, output.String(), log())
 		case <-ctx.Done():
-			t.Fatalf("Dovecot does not answer: %s", readLog(dir))
+			t.Fatalf("%s does not answer: %s", name, log())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

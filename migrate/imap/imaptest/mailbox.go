@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
 
 	"reforest/migrate/migratetest"
 )
@@ -21,7 +22,8 @@ type Account struct {
 	Address  string // host:port, TLS from the start
 	CAFile   string
 	User     string
-	Password string
+	Admin    string // opens the mailbox by SASL PLAIN; "" logs in as User
+	Password string // of Admin, or of User where there is no Admin
 }
 
 func (a Account) open(t testing.TB) *imapclient.Client {
@@ -33,7 +35,11 @@ func (a Account) open(t testing.TB) *imapclient.Client {
 	settings := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	c, err := imapclient.DialTLS(a.Address, &imapclient.Options{TLSConfig: settings})
 	must(t, err)
-	must(t, c.Login(a.User, a.Password).Wait())
+	if a.Admin == "" {
+		must(t, c.Login(a.User, a.Password).Wait())
+	} else {
+		must(t, c.Authenticate(sasl.NewPlainClient(a.User, a.Admin, a.Password)))
+	}
 	return c
 }
 
