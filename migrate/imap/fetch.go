@@ -129,6 +129,9 @@ func (x *lexer) fetchBody(f fetched, onBody func(fetched, content) error) error 
 	if v.isNil() {
 		return onBody(f, content{})
 	}
+	if v.kind != stringKind {
+		return fmt.Errorf("%w: a body that is no string", errSyntax)
+	}
 	return onBody(f, content{strings.NewReader(v.text), int64(len(v.text))})
 }
 

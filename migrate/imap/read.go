@@ -144,7 +144,10 @@ func (r *reader) describe(ctx context.Context, uids []uint32) error {
 		}
 	}
 	s, err := r.conn.uidFetch(ctx, uidSet(uids), "UID FLAGS INTERNALDATE RFC822.SIZE", each, nil)
-	if err != nil || s.ok() {
+	switch {
+	case errors.Is(err, errSyntax):
+		return nil // who was described badly is asked for alone
+	case err != nil || s.ok():
 		return err
 	}
 	return pushback("imap.Fetch", s)
@@ -161,6 +164,9 @@ func (r *reader) missing(ctx context.Context, uid uint32) error {
 	}
 	s, err := r.conn.uidFetch(ctx, uidSet([]uint32{uid}), "UID FLAGS INTERNALDATE RFC822.SIZE", each, nil)
 	switch {
+	case errors.Is(err, errSyntax):
+		r.give(r.item(uid, fetched{}), unreadable(err))
+		return nil
 	case err != nil:
 		return err
 	case len(found) > 0:
@@ -198,9 +204,9 @@ func (r *reader) giveUp(ctx context.Context, uid uint32, why error) error {
 	here := false
 	s, err := r.conn.uidFetch(ctx, uidSet([]uint32{uid}), "UID", func(f fetched) { here = here || f.uid == uid }, nil)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, errSyntax):
 		return err
-	case s.ok() && !here:
+	case err == nil && s.ok() && !here:
 		r.give(r.item(uid, r.known[uid]), migrate.ErrGone)
 	default:
 		r.give(r.item(uid, r.known[uid]), unreadable(why))
@@ -227,7 +233,10 @@ func (r *reader) stream(ctx context.Context, uids []uint32) (done int, why, err 
 		return nil
 	}
 	s, err := r.conn.uidFetch(ctx, uidSet(uids), "UID BODY.PEEK[]", nil, onBody)
-	if err != nil || s.ok() || done == len(uids) {
+	switch {
+	case errors.Is(err, errSyntax):
+		return done, err, nil
+	case err != nil || s.ok() || done == len(uids):
 		return done, why, err
 	}
 	return done, s, pushback("imap.Fetch", s)
@@ -273,6 +282,9 @@ func keptFlags(flags []string) []string {
 }
 
 func unreadable(why error) error {
+	if e := migrate.AsError(why); e != nil {
+		why = e.Err
+	}
 	return &migrate.Error{Op: "imap.Fetch", Reach: migrate.OneItem, Err: why}
 }
 

@@ -171,6 +171,23 @@ func TestReadGivesUpOneItemAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestReadGivesUpAnItemWhoseAnswersAreMalformed(t *testing.T) {
+	t.Parallel()
+	bad := "* 1 FETCH (UID 3 FLAGS (\\Seen RFC822.SIZE 2\r\nTAG OK done\r\n"
+	s := scriptedSource(t, selectAnswer(3, 9),
+		answer{"UID FETCH 3:5" + describeItems, "* 2 FETCH (UID 4 RFC822.SIZE 2)\r\n* 3 FETCH (UID 5 RFC822.SIZE 2)\r\n" + bad},
+		answer{"UID FETCH 3" + describeItems, bad},
+		answer{"UID FETCH 4:5 (UID BODY.PEEK[])", "* 2 FETCH (UID 4 BODY[] huh?)\r\n* 3 FETCH (UID 5 BODY[]\r\nTAG OK done\r\n"},
+		answer{"UID FETCH 4 (UID BODY.PEEK[])", "* 2 FETCH (UID 4 BODY[] {2}\r\nok)\r\nTAG OK done\r\n"},
+		answer{"UID FETCH 5 (UID BODY.PEEK[])", "* 3 FETCH (UID 5 BODY[]\r\nTAG OK done\r\n"},
+		answer{"UID FETCH 5 (UID BODY.PEEK[])", "* 3 FETCH (UID 5 BODY[]\r\nTAG OK done\r\n"},
+		answer{"UID FETCH 5 (UID)", "* 3 FETCH (UID 5)\r\nTAG OK done\r\n"})
+	got := readAll(t, s, "9.3", "9.4", "9.5")
+	if len(got) != 3 || !strings.HasPrefix(got[0], "9.3: ") || got[1] != `9.4 "ok" 2 [] <nil>` || !strings.HasPrefix(got[2], "9.5: ") {
+		t.Errorf("got %q, want the first and the last given up", got)
+	}
+}
+
 func TestReadTakesABodyThatIsShorterThanEstimatedTwice(t *testing.T) {
 	t.Parallel()
 	short := "* 1 FETCH (UID 3 BODY[] {2}\r\nok)\r\nTAG OK done\r\n"
