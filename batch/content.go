@@ -156,14 +156,9 @@ func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
 	return Done, nil
 }
 
-// turn returns the part of the switch that carries out the plan and reads it back.
+// turn returns the part of the switch that carries out the plan.
 func (m *Mover) turn(plan planner) step {
-	return func(ctx context.Context, w *work) (Verdict, error) {
-		if err := m.apply(ctx, w, plan); err != nil {
-			return Done, err
-		}
-		return m.seen(ctx, w, "the switched route is not visible yet", plan)
-	}
+	return func(ctx context.Context, w *work) (Verdict, error) { return m.carry(ctx, w, plan) }
 }
 
 // tail makes passes until two in a row, one drain interval apart, bring nothing.

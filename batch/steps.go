@@ -76,44 +76,42 @@ func (m *Mover) note(ctx context.Context, w *work, findings []migrate.Finding) e
 // A planner computes what one step of the directory still has to change.
 type planner func(context.Context, directory.Pair) (directory.Plan, error)
 
-// apply plans anew and carries the plan out.
-func (m *Mover) apply(ctx context.Context, w *work, plan planner) error {
+// carry plans anew, carries the plan out, and waits until what it wrote is seen.
+func (m *Mover) carry(ctx context.Context, w *work, plan planner) (Verdict, error) {
 	if err := m.person(ctx, w); err != nil {
-		return err
+		return Done, err
 	}
 	p, err := plan(ctx, w.pair)
 	if err != nil {
-		return err
+		return Done, err
 	}
 	if err := m.note(ctx, w, p.Findings); err != nil {
-		return err
+		return Done, err
 	}
 	if err := forbid(p.Findings); err != nil {
-		return err
+		return Done, err
 	}
-	return m.Directories.Apply(ctx, w.changes, p)
-}
-
-// reached reports whether a step has nothing left to change, by planning it again.
-func (m *Mover) reached(ctx context.Context, w *work, plan planner) (bool, error) {
-	if err := m.person(ctx, w); err != nil {
-		return false, err
+	if err := m.Directories.Apply(ctx, w.changes, p); err != nil {
+		return Done, err
 	}
-	p, err := plan(ctx, w.pair)
-	return err == nil && len(p.Changes) == 0, err
+	missing, err := m.Directories.Settled(ctx, p)
+	if err != nil || missing == "" {
+		return Done, err
+	}
+	return m.again(missing), nil
 }
 
 // stage brings the twin and the X500 addresses of both sides up to date.
 func (m *Mover) stage(ctx context.Context, w *work) (Verdict, error) {
-	if err := m.apply(ctx, w, m.Directories.PlanStage); err != nil {
-		return Done, err
+	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
+		return verdict, err
 	}
 	w.pair = directory.Pair{} // a twin made just now has to be found
 	if err := m.person(ctx, w); err != nil {
 		return Done, err
 	}
 	if w.pair.Target == nil {
-		return m.again("the twin is not visible yet"), nil
+		return m.again("the twin is not found yet under the names that were staged"), nil
 	}
 	w.know()
 	return Done, nil
@@ -124,28 +122,23 @@ func (m *Mover) again(reason string) Verdict {
 	return Verdict{until: time.Now().Add(m.Interval), reason: reason, failed: true}
 }
 
-// settle waits until what stage wrote is seen.
+// settle waits until staging once more would change nothing.
 func (m *Mover) settle(ctx context.Context, w *work) (Verdict, error) {
-	return m.seen(ctx, w, "the staged values are not visible yet", m.Directories.PlanStage)
-}
-
-func (m *Mover) seen(ctx context.Context, w *work, reason string, plan planner) (Verdict, error) {
-	ok, err := m.reached(ctx, w, plan)
-	if err != nil || ok {
+	if err := m.person(ctx, w); err != nil {
 		return Done, err
 	}
-	return m.again(reason), nil
+	p, err := m.Directories.PlanStage(ctx, w.pair)
+	if err != nil || len(p.Changes) == 0 {
+		return Done, err
+	}
+	return m.again(fmt.Sprintf("%s does not show all that was staged yet", p.Changes[0].DN)), nil
 }
 
 // open enables the target mailbox; its targetAddress keeps mail going to the source.
 func (m *Mover) open(ctx context.Context, w *work) (Verdict, error) {
-	plan := func(ctx context.Context, pair directory.Pair) (directory.Plan, error) {
+	return m.carry(ctx, w, func(ctx context.Context, pair directory.Pair) (directory.Plan, error) {
 		return m.Directories.PlanOpen(ctx, pair, w.move.TargetDatabase)
-	}
-	if err := m.apply(ctx, w, plan); err != nil {
-		return Done, err
-	}
-	return m.seen(ctx, w, "the target mailbox is not visible yet", plan)
+	})
 }
 
 // clean replaces the legacy permissions on the twin by those of the trustees' twins.
@@ -158,13 +151,10 @@ func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 		// A right may belong to someone whose twin is about to be made.
 		return Wait(time.Now().Add(m.Interval), fmt.Sprintf("waits until %d more of the batch are staged, so that no right is lost", unstaged)), nil
 	}
-	if err := m.apply(ctx, w, m.Directories.PlanTwinRights); err != nil {
-		return Done, err
+	if verdict, err := m.carry(ctx, w, m.Directories.PlanTwinRights); err != nil || verdict != Done {
+		return verdict, err
 	}
-	if err := m.apply(ctx, w, m.Directories.PlanStrip); err != nil {
-		return Done, err
-	}
-	return m.seen(ctx, w, "the permissions are not visible yet", m.Directories.PlanStrip)
+	return m.carry(ctx, w, m.Directories.PlanStrip)
 }
 
 // unstaged counts the moves of the batch that may still get a twin.

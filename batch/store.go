@@ -59,6 +59,8 @@ var ErrBatchChanged = errors.New("the batch is locked with other rows")
 
 // Runs keeps the record of runs.
 type Runs interface {
+	// Begin records the run, and gives the failed moves of its batch another chance:
+	// they are Planned again, in the phase in which they failed.
 	Begin(ctx context.Context, run Run) error
 	End(ctx context.Context, id RunID, at time.Time, outcome Outcome) error
 }

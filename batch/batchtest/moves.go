@@ -318,3 +318,25 @@ func cancelled(t *testing.T, o Options) {
 		t.Errorf("the store is blamed for what the caller did: %v", err)
 	}
 }
+
+// anotherChance: a new run hands out again what failed in an earlier one, and only that.
+func anotherChance(t *testing.T, o Options) {
+	s := o.New(t)
+	b, _ := planned(t, s, 2)
+	for _, state := range []batch.State{batch.Failed, batch.Moved} {
+		c := claim(t, s, night)
+		c.Move.State, c.Move.Phase, c.Move.Reason, c.Move.Attempt, c.Move.EndedAt = state, batch.PhaseOpen, "why", 3, now
+		check(t, s.Commit(t.Context(), c, c.Move))
+	}
+	if _, found, err := s.Claim(t.Context(), batch.Want{Run: night, Batch: b.ID, Now: now}); found || err != nil {
+		t.Fatalf("claim after all have ended: found %v, %v", found, err)
+	}
+	check(t, s.Begin(t.Context(), batch.Run{ID: "2026-03-15T01-00-00.000Z", Batch: b.ID, BeganAt: now}))
+	c := claim(t, s, "2026-03-15T01-00-00.000Z")
+	if m := c.Move; m.State != batch.Planned || m.Phase != batch.PhaseOpen || m.Reason != "" || m.Attempt != 0 || !m.EndedAt.IsZero() {
+		t.Errorf("handed out again: %+v", m)
+	}
+	if _, found, err := s.Claim(t.Context(), batch.Want{Run: c.Run, Batch: b.ID, Now: now, Not: []batch.MoveID{c.Move.ID}}); found || err != nil {
+		t.Errorf("what was moved is handed out again: %v, %v", found, err)
+	}
+}

@@ -49,6 +49,7 @@ func Run(t *testing.T, options Options) {
 		"events":           events,
 		"queries":          queries,
 		"runs":             runs,
+		"another chance":   anotherChance,
 		"content journal":  contentJournal,
 		"content refusals": contentRefusals,
 		"ledger":           ledger,

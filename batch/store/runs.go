@@ -20,9 +20,13 @@ func (s *Store) Begin(ctx context.Context, run batch.Run) error {
 		if err != nil {
 			return fmt.Errorf("begin run %q: %w", run.ID, err)
 		}
-		return nil
+		_, err = t.exec(ctx, reopenFailed, string(batch.Planned), string(run.Batch), string(batch.Failed))
+		return err
 	})
 }
+
+const reopenFailed = `UPDATE moves SET state = ?, reason = '', hint = '', attempt = 0, next_at = 0, ended_at = 0, ended = 0
+	WHERE batch_id = ? AND state = ?`
 
 // End is batch.Runs'. A run ends once.
 func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome batch.Outcome) error {
