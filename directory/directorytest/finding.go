@@ -120,9 +120,6 @@ func testScopes(t *testing.T, b *bench) {
 	same(t, "default base", names(t, b.Directory.Find(t.Context(), query)), []string{"deep"})
 }
 
-// pastLimit is more entries than Active Directory hands out in one answer.
-const pastLimit = 1100
-
 func (b *bench) fill(t *testing.T, count int) []string {
 	t.Helper()
 	var want []string
@@ -132,13 +129,6 @@ func (b *bench) fill(t *testing.T, count int) []string {
 		want = append(want, name)
 	}
 	return want
-}
-
-func testPaging(t *testing.T, b *bench) {
-	want := b.fill(t, pastLimit)
-	got := b.find(t, directory.Eq("objectClass", "contact"))
-	slices.Sort(got)
-	same(t, "entries", got, want)
 }
 
 func testStopEarly(t *testing.T, b *bench) {

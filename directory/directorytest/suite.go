@@ -47,11 +47,10 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"binary filters", testBinaryFilters},
 		{"filters", testFilters},
 		{"scopes", testScopes},
-		{"paging", testPaging},
 		{"stop early", testStopEarly},
 		{"write while finding", testWriteWhileFinding},
 		{"links", testLinks},
-		{"many values", testManyValues},
+		{"many entries and values", testMany},
 		{"security descriptor", testSecurityDescriptor},
 		{"cancelled", testCancelled},
 	} {

@@ -15,6 +15,7 @@ import (
 	"reforest/directory/directorytest"
 	"reforest/directory/ldap"
 	"reforest/internal/lab/ldapd"
+	"reforest/internal/lab/real"
 )
 
 const labPassword = "Rehearsal-Passw0rd!"
@@ -57,6 +58,17 @@ func TestRehearsal(t *testing.T) {
 // Microsoft's. Its schema must have Exchange's attributes.
 func TestActiveDirectory(t *testing.T) {
 	t.Parallel()
+	config, base := domainController(t)
+	conn := dial(t, config)
+	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
+		return directorytest.Fixture{Directory: conn, Base: newUnit(t, config, base)}
+	})
+}
+
+// domainController returns the server that the environment names: one of your own,
+// or the source forest of scripts/lab/up. Without either the test is skipped.
+func domainController(t *testing.T) (ldap.Config, directory.DN) {
+	t.Helper()
 	config := ldap.Config{
 		URL:      os.Getenv("REFOREST_TEST_LDAP_URL"),
 		CAFile:   os.Getenv("REFOREST_TEST_LDAP_CA"),
@@ -64,13 +76,13 @@ func TestActiveDirectory(t *testing.T) {
 		Password: os.Getenv("REFOREST_TEST_LDAP_PASSWORD"),
 	}
 	base := directory.DN(os.Getenv("REFOREST_TEST_LDAP_BASE"))
-	if config.URL == "" || base == "" {
-		t.Skip("no domain controller: set REFOREST_TEST_LDAP_URL, _CA, _BIND, _PASSWORD and _BASE")
+	if config.URL != "" && base != "" {
+		return config, base
 	}
-	conn := dial(t, config)
-	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
-		return directorytest.Fixture{Directory: conn, Base: newUnit(t, config, base)}
-	})
+	forest := real.Load(t).Source
+	return ldap.Config{
+		URL: forest.URL, CAFile: forest.CA, ServerName: forest.ServerName, BindDN: forest.BindDN, Password: forest.Password,
+	}, directory.DN(forest.Base)
 }
 
 // newUnit makes an organizational unit for one test and deletes it with all that is
@@ -105,7 +117,7 @@ func dialRaw(t *testing.T, config ldap.Config) *goldap.Conn {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	conn, err := goldap.DialURL(config.URL, goldap.DialWithTLSConfig(&tls.Config{RootCAs: pool}))
+	conn, err := goldap.DialURL(config.URL, goldap.DialWithTLSConfig(&tls.Config{RootCAs: pool, ServerName: config.ServerName}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package ldapd
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"reforest/directory"
@@ -33,6 +34,15 @@ type Config struct {
 	// Authority signs the server's certificate. Nil means one of its own.
 	Authority *Authority
 }
+
+// String tells what forest it is, without the password.
+func (c Config) String() string { return "forest " + c.Domain }
+
+// GoString is String, so that %#v does not print the password.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, so that the password is never logged.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 func (c Config) complete() (Config, error) {
 	if c.Domain == "" || c.AdminPassword == "" {
