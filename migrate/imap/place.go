@@ -14,6 +14,7 @@ type names struct {
 	delim  string            // "" where the server has no hierarchy
 	exists map[string]bool   // mailbox names as the server spells them
 	holds  map[string]bool   // those that take messages
+	wanted map[string]bool   // those that are subscribed to
 	owner  map[string]string // mailbox name to the path placed there
 	placed map[string]spot   // path to mailbox name
 }
@@ -57,7 +58,7 @@ func (t *Target) PutFolder(ctx context.Context, want migrate.Folder, have migrat
 		t.names = nil
 		return migrate.Placed{}, err
 	}
-	if want.Subscribed {
+	if want.Subscribed && !t.names.wanted[found.name] {
 		if err := p.subscribe(ctx, &found); err != nil {
 			return migrate.Placed{}, err
 		}
@@ -76,14 +77,14 @@ func (c *Conn) readNames(ctx context.Context) (*names, error) {
 		return nil, err
 	}
 	n := &names{
-		prefix: spaces.personal[0], exists: map[string]bool{}, holds: map[string]bool{},
+		prefix: spaces.personal[0], exists: map[string]bool{}, holds: map[string]bool{}, wanted: map[string]bool{},
 		owner: map[string]string{}, placed: map[string]spot{},
 	}
 	for _, l := range all {
 		if l.has(`\NonExistent`) {
 			continue
 		}
-		n.exists[l.name], n.holds[l.name] = true, !l.container()
+		n.exists[l.name], n.holds[l.name], n.wanted[l.name] = true, !l.container(), l.subscribed
 		if n.delim == "" {
 			n.delim = l.delim
 		}
@@ -316,8 +317,12 @@ func pushbackCreate(s status) error {
 // the name.
 func (p placement) subscribe(ctx context.Context, at *spot) error {
 	s, err := p.conn.do(ctx, "imap.Subscribe", nil, raw("SUBSCRIBE "), astring(at.name))
-	if err != nil || s.ok() {
+	if err != nil {
 		return err
+	}
+	if s.ok() {
+		p.names.wanted[at.name] = true
+		return nil
 	}
 	if e := refused("imap.Subscribe", s, migrate.OneItem, migrate.Never); e.Reach == migrate.OneServer {
 		return e

@@ -1,6 +1,7 @@
 package imapd_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -182,4 +183,24 @@ func TestIdleHearsOfNewMail(t *testing.T) {
 	}
 	must(t, idle.Close())
 	must(t, idle.Wait())
+}
+
+func TestCloseMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	server, client := connect(t, imapd.Config{}, imapclient.Options{})
+	for range 2 {
+		if err := server.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if err := client.Noop().Wait(); err == nil {
+		t.Error("the connection is still open")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	other, err := imapd.Start(ctx, imapd.Config{Certificate: imaptest.NewCert(t).TLS})
+	must(t, err)
+	cancel()
+	if err := other.Close(); err != nil {
+		t.Errorf("Close after the context's end: %v", err)
+	}
 }

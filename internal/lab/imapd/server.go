@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"sync"
 
@@ -52,6 +53,10 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	if len(config.Certificate.Certificate) == 0 {
 		return nil, errors.New("start IMAP server: no certificate")
+	}
+	config.Users = maps.Clone(config.Users) // SetUser adds to it
+	if config.Users == nil {
+		config.Users = map[string]string{}
 	}
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", config.Address)
@@ -104,9 +109,12 @@ func (s *Server) caps() imap.CapSet {
 // Addr returns the host:port where the server listens.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close ends all connections and stops listening.
+// Close ends all connections and stops listening. It may be called again.
 func (s *Server) Close() error {
-	s.detach()
+	if !s.detach() { // ctx is done, or this is not the first call
+		s.serving.Wait()
+		return nil
+	}
 	err := s.imap.Close()
 	_ = s.listener.Close()
 	s.serving.Wait()
@@ -121,9 +129,6 @@ func (s *Server) Close() error {
 func (s *Server) SetUser(user, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.config.Users == nil {
-		s.config.Users = map[string]string{}
-	}
 	s.config.Users[user] = password
 	if s.boxes[user] == nil {
 		s.boxes[user] = s.newBox()
