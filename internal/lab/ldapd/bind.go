@@ -27,7 +27,7 @@ func badCredentials(data string) *fault {
 func (c *conn) bind(p *ber.Packet) *fault {
 	c.who = identity{}
 	if len(p.Children) != 3 {
-		return badFilter()
+		return malformed()
 	}
 	if version, ok := number64(p.Children[0]); !ok || version != 3 {
 		return refuse(protocolError, "00000057: LdapErr: version 3 is spoken here")

@@ -180,7 +180,7 @@ func (c *conn) change(p *ber.Packet, ctl controls) *fault {
 // success and so travel as faults.
 func (c *conn) compare(p *ber.Packet) *fault {
 	if len(p.Children) != 2 || len(p.Children[1].Children) != 2 {
-		return badFilter()
+		return malformed()
 	}
 	assertion := p.Children[1].Children
 	f := &filter{choice: filterEqual, attr: content(assertion[0]), value: []byte(content(assertion[1]))}

@@ -58,7 +58,7 @@ func parseControls(p *ber.Packet) (controls, *fault) {
 
 func (c *controls) read(p *ber.Packet) *fault {
 	if len(p.Children) == 0 {
-		return badFilter()
+		return malformed()
 	}
 	kind, critical, value := content(p.Children[0]), false, []byte(nil)
 	for _, part := range p.Children[1:] {
@@ -92,11 +92,11 @@ func (c *controls) read(p *ber.Packet) *fault {
 func (c *controls) readPaging(value []byte) *fault {
 	p, err := ber.DecodePacketErr(value)
 	if err != nil || len(p.Children) != 2 {
-		return badFilter()
+		return malformed()
 	}
 	size, ok := number64(p.Children[0])
 	if !ok || size < 0 {
-		return badFilter()
+		return malformed()
 	}
 	c.paging = &paging{size: size, cookie: content(p.Children[1])}
 	return nil
@@ -105,11 +105,11 @@ func (c *controls) readPaging(value []byte) *fault {
 func (c *controls) readSDFlags(value []byte) *fault {
 	p, err := ber.DecodePacketErr(value)
 	if err != nil || len(p.Children) != 1 {
-		return badFilter()
+		return malformed()
 	}
 	flags, ok := number64(p.Children[0])
 	if !ok {
-		return badFilter()
+		return malformed()
 	}
 	c.sdParts, c.sdAsked = int(flags&allParts), true
 	if c.sdParts == 0 {

@@ -35,14 +35,14 @@ type filter struct {
 	pieces [3][]string // of substrings: initial, any, final
 }
 
-func badFilter() *fault {
+func malformed() *fault {
 	return refuse(protocolError, "00000057: LdapErr: DSID-0C09042A, comment: Error decoding ldap message, data 0")
 }
 
 // parseFilter reads a filter from the wire.
 func parseFilter(p *ber.Packet) (*filter, *fault) {
 	if p.ClassType != ber.ClassContext {
-		return nil, badFilter()
+		return nil, malformed()
 	}
 	f := &filter{choice: int(p.Tag)}
 	switch f.choice {
@@ -53,7 +53,7 @@ func parseFilter(p *ber.Packet) (*filter, *fault) {
 		return f, nil
 	case filterEqual, filterGreaterOrEqual, filterLessOrEqual, filterApprox:
 		if len(p.Children) != 2 {
-			return nil, badFilter()
+			return nil, malformed()
 		}
 		f.attr, f.value = content(p.Children[0]), []byte(content(p.Children[1]))
 		return f, nil
@@ -62,12 +62,12 @@ func parseFilter(p *ber.Packet) (*filter, *fault) {
 	case filterExtensible:
 		return f.readExtensible(p)
 	}
-	return nil, badFilter()
+	return nil, malformed()
 }
 
 func (f *filter) readSet(p *ber.Packet) (*filter, *fault) {
 	if f.choice == filterNot && len(p.Children) != 1 {
-		return nil, badFilter()
+		return nil, malformed()
 	}
 	for _, child := range p.Children {
 		inner, bad := parseFilter(child)
@@ -81,17 +81,17 @@ func (f *filter) readSet(p *ber.Packet) (*filter, *fault) {
 
 func (f *filter) readSubstrings(p *ber.Packet) (*filter, *fault) {
 	if len(p.Children) != 2 || len(p.Children[1].Children) == 0 {
-		return nil, badFilter()
+		return nil, malformed()
 	}
 	f.attr = content(p.Children[0])
 	for _, piece := range p.Children[1].Children {
 		if piece.Tag >= ber.Tag(len(f.pieces)) || content(piece) == "" {
-			return nil, badFilter()
+			return nil, malformed()
 		}
 		f.pieces[piece.Tag] = append(f.pieces[piece.Tag], content(piece))
 	}
 	if len(f.pieces[0]) > 1 || len(f.pieces[2]) > 1 {
-		return nil, badFilter()
+		return nil, malformed()
 	}
 	return f, nil
 }

@@ -10,12 +10,12 @@ import (
 
 func readSearch(p *ber.Packet, c controls) (search, *fault) {
 	if len(p.Children) != 8 {
-		return search{}, badFilter()
+		return search{}, malformed()
 	}
 	scope, ok := number64(p.Children[1])
 	limit, ok2 := number64(p.Children[3])
 	if !ok || !ok2 || scope < scopeBase || scope > scopeSub || limit < 0 {
-		return search{}, badFilter()
+		return search{}, malformed()
 	}
 	f, bad := parseFilter(p.Children[6])
 	if bad != nil {
@@ -33,7 +33,7 @@ func readSearch(p *ber.Packet, c controls) (search, *fault) {
 
 func readAdd(p *ber.Packet, c controls) (addition, *fault) {
 	if len(p.Children) != 2 {
-		return addition{}, badFilter()
+		return addition{}, malformed()
 	}
 	req := addition{dn: content(p.Children[0]), sdParts: c.sdParts}
 	for _, child := range p.Children[1].Children {
@@ -48,7 +48,7 @@ func readAdd(p *ber.Packet, c controls) (addition, *fault) {
 
 func readAttribute(p *ber.Packet) (modification, *fault) {
 	if len(p.Children) != 2 || p.Children[0].TagType != ber.TypePrimitive {
-		return modification{}, badFilter()
+		return modification{}, malformed()
 	}
 	m := modification{op: modAdd, attr: content(p.Children[0])}
 	for _, v := range p.Children[1].Children {
@@ -59,30 +59,30 @@ func readAttribute(p *ber.Packet) (modification, *fault) {
 
 func readModify(p *ber.Packet, c controls) (modify, *fault) {
 	if len(p.Children) != 2 {
-		return modify{}, badFilter()
+		return modify{}, malformed()
 	}
 	req := modify{dn: content(p.Children[0]), sdParts: c.sdParts, lenient: c.permissive}
 	for _, child := range p.Children[1].Children {
 		if len(child.Children) != 2 {
-			return modify{}, badFilter()
+			return modify{}, malformed()
 		}
 		op, ok := number64(child.Children[0])
 		m, f := readAttribute(child.Children[1])
 		if !ok || f != nil {
-			return modify{}, badFilter()
+			return modify{}, malformed()
 		}
 		m.op = int(op)
 		req.mods = append(req.mods, m)
 	}
 	if len(req.mods) == 0 {
-		return modify{}, badFilter()
+		return modify{}, malformed()
 	}
 	return req, nil
 }
 
 func readRename(p *ber.Packet) (rename, *fault) {
 	if len(p.Children) < 3 {
-		return rename{}, badFilter()
+		return rename{}, malformed()
 	}
 	req := rename{dn: content(p.Children[0]), rdn: content(p.Children[1]), deleteOld: truthy(p.Children[2])}
 	if len(p.Children) > 3 {
