@@ -47,7 +47,7 @@ func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
 		open = append(open, change)
 	}
 	for _, change := range open {
-		if _, err := d.lookAt(ctx, change); err != nil {
+		if _, _, err := d.lookAt(ctx, change); err != nil {
 			return fmt.Errorf("look at the open change of %q: %w", change.DN, err)
 		}
 		if err := journal.Commit(ctx, change.ID); err != nil {
@@ -57,9 +57,9 @@ func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
 	return nil
 }
 
-// lookAt reads what the change is about; an entry without attributes if it is not
-// there.
-func (d *Directories) lookAt(ctx context.Context, change Change) (*Entry, error) {
+// lookAt reads what the change is about. The second result is false, and the entry
+// without attributes, if it is not there.
+func (d *Directories) lookAt(ctx context.Context, change Change) (*Entry, bool, error) {
 	var attrs []string
 	for _, mod := range change.Mods {
 		if !slices.Contains(attrs, mod.Attr) {
@@ -68,18 +68,20 @@ func (d *Directories) lookAt(ctx context.Context, change Change) (*Entry, error)
 	}
 	entry, err := d.forest(change.Forest).Reader.Get(ctx, change.DN, attrs...)
 	if errors.Is(err, ErrNotFound) {
-		return NewEntry(change.DN, nil), nil
+		return NewEntry(change.DN, nil), false, nil
 	}
-	return entry, err
+	return entry, err == nil, err
 }
 
 func (d *Directories) applyOne(ctx context.Context, journal Journal, change Change) error {
-	entry, err := d.lookAt(ctx, change)
-	if err != nil {
+	entry, there, err := d.lookAt(ctx, change)
+	switch {
+	case err != nil:
 		return err
-	}
-	if change.Op == Add && len(entry.Attrs()) > 0 {
+	case change.Op == Add && there:
 		return ours(change, entry)
+	case change.Op != Add && !there:
+		return ErrNotFound
 	}
 	if err := unchanged(change, entry); err != nil {
 		return err
@@ -89,6 +91,11 @@ func (d *Directories) applyOne(ctx context.Context, journal Journal, change Chan
 		return nil
 	}
 	change.Before = before(entry, change.Mods)
+	return d.record(ctx, journal, change)
+}
+
+// record notes the change in the journal, writes it and commits it.
+func (d *Directories) record(ctx context.Context, journal Journal, change Change) error {
 	id, err := journal.Intend(ctx, change)
 	if err != nil {
 		return fmt.Errorf("note in the journal: %w", err)
@@ -109,11 +116,11 @@ func (d *Directories) write(ctx context.Context, change Change) error {
 	if change.Op != Add || !errors.Is(err, ErrExists) {
 		return err
 	}
-	entry, lookErr := d.lookAt(ctx, change)
-	if lookErr != nil {
+	entry, there, lookErr := d.lookAt(ctx, change)
+	switch {
+	case lookErr != nil:
 		return lookErr
-	}
-	if len(entry.Attrs()) == 0 {
+	case !there:
 		return taken(err) // one of its unique names is another entry's
 	}
 	return ours(change, entry)
@@ -171,11 +178,11 @@ func remaining(mods []Mod, entry *Entry) []Mod {
 // shows, else what is missing first, in one sentence.
 func (d *Directories) Settled(ctx context.Context, plan Plan) (missing string, err error) {
 	for _, change := range plan.Changes {
-		entry, err := d.lookAt(ctx, change)
+		entry, there, err := d.lookAt(ctx, change)
 		if err != nil {
 			return "", fmt.Errorf("read back %q: %w", change.DN, err)
 		}
-		if len(entry.Attrs()) == 0 && change.Op == Add {
+		if !there {
 			return fmt.Sprintf("%s does not show in the %s forest yet", change.DN, change.Forest), nil
 		}
 		if rest := remaining(change.Mods, entry); len(rest) > 0 {

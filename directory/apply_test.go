@@ -342,3 +342,78 @@ func TestSettledNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A witness is a writer that lets nothing pass which is not open in the journal.
+type witness struct {
+	*memory
+	journal *journal
+}
+
+func (w witness) Write(ctx context.Context, change directory.Change) error {
+	last := len(w.journal.changes) - 1
+	if last < 0 || w.journal.closed[int64(last+1)] || !cmp.Equal(w.journal.changes[last].Mods, change.Mods) {
+		return errors.New("the change is not in the journal")
+	}
+	return w.memory.Write(ctx, change)
+}
+
+// TestNothingIsWrittenThatWasNotNoted: every write has its intent, with the same mods.
+func TestNothingIsWrittenThatWasNotNoted(t *testing.T) {
+	t.Parallel()
+	l := newMoveLab(t)
+	j := newJournal(l.clock)
+	l.Source.Writer, l.Target.Writer = witness{l.source, j}, witness{l.target, j}
+	if err := l.wholeMove(t, j); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.source.writes+l.target.writes, len(j.changes); got != want || want < 7 {
+		t.Errorf("%d writes for %d intents", got, want)
+	}
+}
+
+// TestOpenChangeWaitsForTheDirectory: nobody can say what became of an open change while
+// the directory does not answer, so it stays open.
+func TestOpenChangeWaitsForTheDirectory(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	j := newJournal(l.clock)
+	id, err := j.Intend(t.Context(), directory.Change{Forest: directory.Source, Op: directory.Modify, DN: birgitDN})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Source.Reader = deafReader{l.source}
+	if err := l.Apply(t.Context(), j, directory.Plan{}); !errors.Is(err, errDeaf) || j.closed[id] {
+		t.Errorf("got %v, closed %v", err, j.closed[id])
+	}
+	l.Source.Reader = l.source
+	if err := l.Apply(t.Context(), j, directory.Plan{}); err != nil || !j.closed[id] {
+		t.Errorf("got %v, closed %v", err, j.closed[id])
+	}
+}
+
+var errDeaf = errors.New("no answer")
+
+type deafReader struct{ *memory }
+
+func (deafReader) Get(context.Context, directory.DN, ...string) (*directory.Entry, error) {
+	return nil, errDeaf
+}
+
+// TestApplyToNobody: the object has been deleted since the plan was made.
+func TestApplyToNobody(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	pair := l.stage(t, l.putBirgit(t, nil))
+	plan, err := l.PlanOpen(t.Context(), pair, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(l.target.entries, pair.Target.DN.Key())
+	j := newJournal(l.clock)
+	if err := l.Apply(t.Context(), j, plan); !errors.Is(err, directory.ErrNotFound) || len(j.changes) != 0 {
+		t.Errorf("got %v with %d intents", err, len(j.changes))
+	}
+	if missing, err := l.Settled(t.Context(), plan); err != nil || missing == "" {
+		t.Errorf("got %q, %v", missing, err)
+	}
+}

@@ -23,8 +23,34 @@ func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]
 			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
 			"Pre-stage with reforest and let Exchange move the mailbox."))
 	}
+	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {
+		findings = append(findings, stillInStore(pair.Source))
+	}
+	findings = append(findings, d.checkDomains()...)
 	_, missing, err := d.database(ctx, pair, database)
 	return append(findings, missing...), err
+}
+
+// checkDomains names the source domains whose SID is not known: their permissions would
+// not be taken for legacy ones.
+func (d *Directories) checkDomains() []migrate.Finding {
+	var findings []migrate.Finding
+	for _, domain := range d.Source.Info.Domains {
+		if domain.SID == "" {
+			findings = append(findings, warn("permissions.domain-unknown", string(domain.DN),
+				"The source's server does not know the SID of this domain, so its permissions will not be stripped.",
+				"List the domain's SID among the legacy ones."))
+		}
+	}
+	return findings
+}
+
+// stillInStore warns that Exchange's store learns late of what the directory alone was
+// told: a mailbox that other means than its own have disconnected is not marked so.
+func stillInStore(source *Recipient) migrate.Finding {
+	return warn("exchange.update-state", source.String(),
+		"Exchange runs in the source forest, and its store does not notice by itself that the mailbox is disconnected.",
+		"Run Update-StoreMailboxState for it after the switch.")
 }
 
 // checkRules looks at what the operator configured.
@@ -52,8 +78,7 @@ func (d *Directories) checkSource(pair Pair) []migrate.Finding {
 		if pair.Target != nil && pair.Target.IsMailbox() {
 			return []migrate.Finding{note("source.moved", whom, "The mailbox is in the target forest already.")}
 		}
-		return []migrate.Finding{forbid("source.not-mailbox", whom,
-			"The source object has no mailbox.", "Take it off the batch, or name the object that has the mailbox.")}
+		return nil // the plan of the stage forbids it
 	}
 	findings := append(checkAddresses(source), checkAccount(source)...)
 	if source.TargetAddress != "" && !d.routes(source) {

@@ -13,6 +13,23 @@
 //	Reader(target) ─┘                                │                      │
 //	                                             --dry-run            Journal, Writer
 //
+// # The steps of a move
+//
+// Each is one PlanX of Directories, in this order. What a step must not do yet, its
+// plan forbids by a finding, whoever asks for it.
+//
+//	PlanStage       a mail user at the target that sends mail to the source; every name
+//	                of each side is known at the other
+//	PlanOpen        the target mailbox; mail still goes to the source
+//	PlanDeliver     the target takes mail
+//	PlanForward     the source sends mail on, and still has its mailbox
+//	PlanDisconnect  the source becomes a mail user, in one modification
+//	PlanTwinRights  who has rights by a legacy SID has them by the twin's as well
+//	PlanStrip       the explicit legacy entries go
+//
+// Names, GUIDs and addresses that are made up follow from the source alone, so a plan
+// that is computed again, after a crash or on another machine, is the same plan.
+//
 // The package decides and never speaks LDAP itself: directory/ldap is the adapter,
 // directory/ntsd the codec of security descriptors.
 package directory

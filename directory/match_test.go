@@ -1,8 +1,10 @@
 package directory_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +128,34 @@ func matched(t *testing.T, pair directory.Pair, err error) []string {
 	return names
 }
 
+// A looseReader takes any value for the one that is looked for, as Active Directory
+// takes é for e.
+type looseReader struct{ *memory }
+
+func (r looseReader) Find(ctx context.Context, q directory.Query) iter.Seq2[*directory.Entry, error] {
+	q.Filter = directory.Eq("objectClass", "user")
+	return r.memory.Find(ctx, q)
+}
+
+// TestLooseAnswersAreNotBelieved: what the server takes for the same is looked at again.
+func TestLooseAnswersAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	pair := l.putBirgit(t, map[string][]string{"msExchMasterAccountSid": {string(sidBytes(baltic + "-77"))}})
+	l.target.put(t, staffDN("Schülz"), map[string][]string{
+		"objectClass": {"user"}, "proxyAddresses": {"smtp:b.schülz@alpine.test"}, "mail": {"b.schülz@alpine.test"},
+	})
+	l.Target.Reader, l.Source.Reader = looseReader{l.target}, looseReader{l.source}
+	if got, err := l.Match(t.Context(), pair.Source, migrate.GUID{}); err != nil || got.Target != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, identity := range []string{"bmëier", "b.schülz@alpine.test", `ALPINE\bmëier`, "/o=Old/cn=x", "00000000-0000-0000-0000-00000000ffff"} {
+		if got, err := l.Resolve(t.Context(), identity); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("%q: got %v, %v", identity, got, err)
+		}
+	}
+}
+
 // TestMatchManyAddresses: a person with hundreds of addresses is searched for in
 // several searches, and found once.
 func TestMatchManyAddresses(t *testing.T) {
@@ -183,21 +213,28 @@ func TestCheckFindsWhatForbids(t *testing.T) {
 		"sends to a secondary address": {
 			target: map[string][]string{"objectClass": {"user"}, "proxyAddresses": shared, "targetAddress": {"smtp:B.Schulz@alpine.test"}},
 		},
-		"no mailbox":       {source: map[string][]string{"homeMDB": nil, "msExchHomeServerName": nil}, want: []string{"source.not-mailbox"}},
-		"no alias":         {source: map[string][]string{"mailNickname": nil}, want: []string{"source.alias"}},
-		"no address":       {source: map[string][]string{"proxyAddresses": nil, "mail": nil}, want: []string{"source.address"}},
-		"no legacy name":   {source: map[string][]string{"legacyExchangeDN": nil}, want: []string{"x500.source-missing"}},
-		"two primaries":    {source: map[string][]string{"proxyAddresses": {"SMTP:a@mail.alpine.test", "SMTP:b@alpine.test"}}, want: []string{"source.primary-several"}},
-		"no primary":       {source: map[string][]string{"proxyAddresses": {"smtp:a@mail.alpine.test"}}, want: []string{"source.primary-none"}},
-		"no routing":       {source: map[string][]string{"proxyAddresses": {"SMTP:a@alpine.test"}}, want: []string{"source.routing"}},
-		"disabled":         {source: map[string][]string{"userAccountControl": {"514"}}, want: []string{"source.disabled"}},
-		"two owners":       {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(baltic + "-77"))}}, want: []string{"source.two-owners"}},
-		"shared, disabled": {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(migrate.Self))}, "userAccountControl": {"514"}}},
-		"forwards":         {source: map[string][]string{"targetAddress": {"SMTP:b@freemail.test"}}, want: []string{"source.forwards"}},
-		"alternate":        {source: map[string][]string{"altRecipient": {"CN=Boss"}}, want: []string{"source.alt-recipient"}},
-		"database":         {database: "DB 9", want: []string{"database.missing"}},
-		"no database":      {change: func(l *lab) { l.Rules.Database = "" }, want: []string{"database.unset"}},
-		"Exchange":         {change: func(l *lab) { l.Target.Info.HasExchange = true }, want: []string{"exchange.owns-mailboxes"}},
+		"no mailbox":             {source: map[string][]string{"homeMDB": nil, "msExchHomeServerName": nil}, want: []string{"source.not-mailbox"}},
+		"no alias":               {source: map[string][]string{"mailNickname": nil}, want: []string{"source.alias"}},
+		"no address":             {source: map[string][]string{"proxyAddresses": nil, "mail": nil}, want: []string{"source.address"}},
+		"no legacy name":         {source: map[string][]string{"legacyExchangeDN": nil}, want: []string{"x500.source-missing"}},
+		"two primaries":          {source: map[string][]string{"proxyAddresses": {"SMTP:a@mail.alpine.test", "SMTP:b@alpine.test"}}, want: []string{"source.primary-several"}},
+		"no primary":             {source: map[string][]string{"proxyAddresses": {"smtp:a@mail.alpine.test"}}, want: []string{"source.primary-none"}},
+		"no routing":             {source: map[string][]string{"proxyAddresses": {"SMTP:a@alpine.test"}}, want: []string{"source.routing"}},
+		"disabled":               {source: map[string][]string{"userAccountControl": {"514"}}, want: []string{"source.disabled"}},
+		"two owners":             {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(baltic + "-77"))}}, want: []string{"source.two-owners"}},
+		"shared, disabled":       {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(migrate.Self))}, "userAccountControl": {"514"}}},
+		"forwards":               {source: map[string][]string{"targetAddress": {"SMTP:b@freemail.test"}}, want: []string{"source.forwards"}},
+		"alternate":              {source: map[string][]string{"altRecipient": {"CN=Boss"}}, want: []string{"source.alt-recipient"}},
+		"database":               {database: "DB 9", want: []string{"database.missing"}},
+		"no database":            {change: func(l *lab) { l.Rules.Database = "" }, want: []string{"database.unset"}},
+		"Exchange":               {change: func(l *lab) { l.Target.Info.HasExchange = true }, want: []string{"exchange.owns-mailboxes"}},
+		"Exchange at the source": {change: func(l *lab) { l.Source.Info.HasExchange = true }, want: []string{"exchange.update-state"}},
+		"unknown domain": {
+			change: func(l *lab) {
+				l.Source.Info.Domains = append(l.Source.Info.Domains, directory.Domain{DN: "DC=sub,DC=alpine,DC=test"})
+			},
+			want: []string{"permissions.domain-unknown"},
+		},
 		"rules": {
 			change: func(l *lab) { l.Rules = directory.Rules{Database: "DB 1"} },
 			want:   []string{"rules.target-routing", "rules.legacy-prefix", "rules.target-ou"},

@@ -151,6 +151,22 @@ func TestCleanRights(t *testing.T) {
 	l.nothingLeft(t, "twin rights after the strip", pair, l.PlanTwinRights)
 }
 
+// TestTwinWithLess: a twin who may do a part of it already still lacks the rest.
+func TestTwinWithLess(t *testing.T) {
+	t.Parallel()
+	l, pair := cleanLab(t)
+	l.target.entries[pair.Target.DN.Key()].attrs["ntsecuritydescriptor"] = [][]byte{security(
+		ace(ntsd.Allow, fullControl, migrate.GUID{}, carol),
+		ace(ntsd.Allow, readProperty, migrate.GUID{}, carolTwin),
+	)}
+	l.forbidden(t, "strip", "permissions.twin-missing", pair, l.PlanStrip)
+	l.carryOut(t, pair, l.PlanTwinRights)
+	l.carryOut(t, pair, l.PlanStrip)
+	if diff := cmp.Diff([]string{"allow " + string(carolTwin), "allow " + string(carolTwin)}, l.dacl(t, pair)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestStripWaitsForTwins: nobody loses access before their twin has it.
 func TestStripWaitsForTwins(t *testing.T) {
 	t.Parallel()

@@ -53,10 +53,14 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	return plan, nil
 }
 
-// checkRoute refuses what would make mail vanish: a source without an address to send
-// mail to, or a target that sends it to somebody else.
+// checkRoute refuses what would make mail vanish: a source without a mailbox or an
+// address to send mail to, or a target that sends it to somebody else.
 func (d *Directories) checkRoute(pair Pair) []migrate.Finding {
 	whom := pair.Source.String()
+	if !pair.Source.IsMailbox() && (pair.Target == nil || !pair.Target.IsMailbox()) {
+		return []migrate.Finding{forbid("source.not-mailbox", whom,
+			"The source object has no mailbox.", "Take it off the batch, or name the object that has the mailbox.")}
+	}
 	if pair.Source.Alias == "" {
 		return []migrate.Finding{forbid("source.alias", whom,
 			"The source has no alias (mailNickname).", "Give it one: the address for forwarding is made of it.")}

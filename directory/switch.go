@@ -93,26 +93,26 @@ func mailboxTypes(kind string) (details int64, display int32) {
 	return typeUser, displayMailbox
 }
 
-// homeServer returns the legacyExchangeDN of the server that owns the database, or one
-// made of the database's name where the forest has no such server.
+// homeServer returns the legacyExchangeDN of the server that the database is on: that
+// of its owner, else the one its own name begins with, else one made of its name.
 func (d *Directories) homeServer(ctx context.Context, database DN) (string, error) {
-	invented := d.Rules.LegacyPrefix + "/cn=Configuration/cn=Servers/cn=" + legacyName(database.Name())
-	entry, err := d.Target.Reader.Get(ctx, database, "msExchOwningServer")
+	entry, err := d.Target.Reader.Get(ctx, database, "msExchOwningServer", attrLegacy)
 	if err != nil {
 		return "", fmt.Errorf("read database %q: %w", database, err)
 	}
-	owner := DN(entry.First("msExchOwningServer"))
-	if owner == "" {
-		return invented, nil
+	if owner := DN(entry.First("msExchOwningServer")); owner != "" {
+		server, err := d.Target.Reader.Get(ctx, owner, attrLegacy)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return "", fmt.Errorf("read server %q: %w", owner, err)
+		}
+		if err == nil && server.Has(attrLegacy) {
+			return server.First(attrLegacy), nil
+		}
 	}
-	server, err := d.Target.Reader.Get(ctx, owner, attrLegacy)
-	if errors.Is(err, ErrNotFound) || err == nil && !server.Has(attrLegacy) {
-		return invented, nil
+	if server, ok := strings.CutSuffix(entry.First(attrLegacy), "/cn=Microsoft Private MDB"); ok {
+		return server, nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("read server %q: %w", owner, err)
-	}
-	return server.First(attrLegacy), nil
+	return d.Rules.LegacyPrefix + "/cn=Configuration/cn=Servers/cn=" + legacyName(database.Name()), nil
 }
 
 // mailboxGUID returns the GUID of the target mailbox. It follows from the source
@@ -204,5 +204,9 @@ func (d *Directories) PlanDisconnect(_ context.Context, pair Pair) (Plan, error)
 	e.setText(attrTypeDetails, number(typeMailUser))
 	e.setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
 	e.add(attrPoliciesExcluded, noPolicies)
-	return Plan{Changes: e.changes(Source, "disconnect the source mailbox and turn the source into a mail user")}, nil
+	plan := Plan{Changes: e.changes(Source, "disconnect the source mailbox and turn the source into a mail user")}
+	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {
+		plan.Findings = append(plan.Findings, stillInStore(pair.Source))
+	}
+	return plan, nil
 }

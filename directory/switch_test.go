@@ -89,8 +89,9 @@ func TestOpenOnTheServerThatOwnsTheDatabase(t *testing.T) {
 	l.target.put(t, directory.DN(server), map[string][]string{"objectClass": {"server"}, "legacyExchangeDN": {"/o=B/cn=Servers/cn=EX9"}})
 	l.target.put(t, "CN=DB 2,CN=Databases,CN=Configuration,DC=baltic,DC=test", map[string][]string{"objectClass": {"msExchPrivateMDB"}, "msExchOwningServer": {server}})
 	l.target.put(t, "CN=DB 3,CN=Databases,CN=Configuration,DC=baltic,DC=test", map[string][]string{"objectClass": {"msExchPrivateMDB"}, "msExchOwningServer": {"CN=Gone"}})
+	l.target.put(t, "CN=DB 4,CN=Databases,CN=Configuration,DC=baltic,DC=test", map[string][]string{"objectClass": {"msExchPrivateMDB"}, "legacyExchangeDN": {"/o=B/cn=Servers/cn=EX4/cn=Microsoft Private MDB"}})
 	pair := l.stage(t, l.putBirgit(t, nil))
-	for database, want := range map[string]string{"db 2": "/o=B/cn=Servers/cn=EX9", "DB 3": prefix + "/cn=Configuration/cn=Servers/cn=DB_3"} {
+	for database, want := range map[string]string{"db 2": "/o=B/cn=Servers/cn=EX9", "DB 3": prefix + "/cn=Configuration/cn=Servers/cn=DB_3", "DB 4": "/o=B/cn=Servers/cn=EX4"} {
 		plan, err := l.PlanOpen(t.Context(), pair, database)
 		if err != nil || len(plan.Changes) != 1 {
 			t.Fatalf("%s: %+v, %v", database, plan, err)
@@ -111,6 +112,27 @@ func TestOpenLeavesAMovedMailbox(t *testing.T) {
 	l.target.put(t, directory.DN(moved), map[string][]string{"objectClass": {"msExchPrivateMDB"}})
 	l.target.entries[pair.Target.DN.Key()].attrs["homemdb"] = [][]byte{[]byte(moved)}
 	l.nothingLeft(t, "moved", l.reload(t, pair), on("", l.PlanOpen))
+	delete(l.target.entries[pair.Target.DN.Key()].attrs, "msexchhomeservername")
+	l.carryOut(t, l.reload(t, pair), on("", l.PlanOpen))
+	want := map[string][]string{"homeMDB": {moved}, "msExchHomeServerName": {prefix + "/cn=Configuration/cn=Servers/cn=DB_7"}}
+	if diff := cmp.Diff(want, text(l.target.get(t, pair.Target.DN), "homeMDB", "msExchHomeServerName")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestKnownTwinMayHaveAMailbox: the target's administrators have enabled the twin by
+// their own means; a stranger with a mailbox is another matter.
+func TestKnownTwinMayHaveAMailbox(t *testing.T) {
+	t.Parallel()
+	l, pair := opened(t, nil)
+	l.target.entries[pair.Target.DN.Key()].attrs["msexchmailboxguid"] = [][]byte{[]byte("0123456789abcdef")}
+	pair = l.reload(t, pair)
+	l.forbidden(t, "stranger", "match.mailbox", pair, on("", l.PlanOpen))
+	pair, err := l.Match(t.Context(), pair.Source, pair.Target.GUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.nothingLeft(t, "twin", pair, on("", l.PlanOpen))
 }
 
 func TestSwitch(t *testing.T) {
@@ -209,6 +231,19 @@ func TestForwardNeedsTheRoutingAddress(t *testing.T) {
 	l.forbidden(t, "disconnect", "routing.missing", pair, l.PlanDisconnect)
 	l.Rules.TargetRouting = ""
 	l.forbidden(t, "disconnect", "forward.no-address", pair, l.PlanDisconnect)
+}
+
+// TestDisconnectWhereExchangeRuns tells what Exchange has to be told.
+func TestDisconnectWhereExchangeRuns(t *testing.T) {
+	t.Parallel()
+	l, pair := opened(t, nil)
+	l.Source.Info.HasExchange = true
+	l.carryOut(t, pair, l.PlanDeliver)
+	plan := l.carryOut(t, l.reload(t, pair), l.PlanDisconnect)
+	if diff := cmp.Diff([]string{"exchange.update-state"}, rules(plan.Findings)); diff != "" {
+		t.Error(diff)
+	}
+	l.nothingLeft(t, "disconnect", l.reload(t, pair), l.PlanDisconnect)
 }
 
 // TestRoomStaysARoom: a room that has been moved is still known for one.

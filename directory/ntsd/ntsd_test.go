@@ -287,6 +287,30 @@ func TestAddKeepsCanonicalOrder(t *testing.T) {
 	}
 }
 
+// TestAddRaisesTheRevision: a list of revision 2 must not hold object entries
+// (MS-DTYP 2.4.5).
+func TestAddRaisesTheRevision(t *testing.T) {
+	t.Parallel()
+	b := descriptor(t)
+	b[20] = 2
+	d, err := ntsd.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range []byte{2, 4} {
+		ace := mustACE(t, ntsd.Allow, migrate.GUID{}, alice)
+		if kind == 1 {
+			ace = mustACE(t, ntsd.AllowObject, ntsd.SendAs(), alice)
+		}
+		if err := d.DACL.Add(ace); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Bytes()[20]; got != want {
+			t.Errorf("got revision %d, want %d", got, want)
+		}
+	}
+}
+
 func TestAddToAFullList(t *testing.T) {
 	t.Parallel()
 	d, err := ntsd.Parse(descriptor(t))
@@ -351,7 +375,7 @@ func TestParseRefuses(t *testing.T) {
 		"ACL too small":    "01000480 00000000 00000000 00000000 14000000 0200 0400 0000 0000",
 		"too few entries":  "01000480 00000000 00000000 00000000 14000000 0200 0800 0100 0000",
 		"entry of size 0":  "01000480 00000000 00000000 00000000 14000000 0200 0c00 0100 0000 00000000",
-		"parts overlap": `01000480 1c000000 00000000 00000000 14000000
+		"parts overlap": `01000480 24000000 00000000 00000000 14000000
 			0200 1c00 0100 0000 00 00 1400 01000000 0101000000000005 12000000`,
 	} {
 		if d, err := ntsd.Parse(unhex(t, text)); err == nil {
