@@ -215,6 +215,9 @@ func (p *pass) place(ctx context.Context, f Folder, state FolderState) (FolderSt
 	if err != nil {
 		return state, fmt.Errorf("place it at the target: %w", err)
 	}
+	if state.Ref == placed.Ref && placed.Mapped != "" && state.Mapped != "" {
+		placed.Mapped = state.Mapped // the first time the server said why, in its own words
+	}
 	same := state.Ref == placed.Ref && state.Mapped == placed.Mapped && slices.Equal(state.Path, f.Path)
 	if same && state.Folder == f.ID {
 		return state, nil
