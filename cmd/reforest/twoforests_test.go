@@ -100,7 +100,7 @@ func (w *twoForests) fillSource(t *testing.T) {
 			t.Fatalf("%s has %d messages, want %d", mail, n, perMailbox)
 		}
 	}
-	if have := real.RealMail(t); have > planted*perMailbox/2 {
+	if have := real.CorpusSize(t); have > planted*perMailbox/2 {
 		t.Errorf("%d real messages do not fit into %d mailboxes of %d", have, planted, perMailbox)
 	}
 }

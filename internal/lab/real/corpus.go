@@ -127,8 +127,8 @@ func withAttachment(head string, size int, random *rand.Rand) []byte {
 	return []byte(b.String())
 }
 
-// RealMail returns how many messages of real mail there are to fill mailboxes with.
-func RealMail(t testing.TB) int {
+// CorpusSize returns how many messages of real mail there are to fill mailboxes with.
+func CorpusSize(t testing.TB) int {
 	t.Helper()
 	return len(newCorpus(t, 0).files)
 }
