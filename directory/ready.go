@@ -20,13 +20,15 @@ var schemaAttrs = []string{
 
 // CheckForests returns what forbids any move between the two forests: a schema
 // without Exchange's attributes, a target OU or database that is not there, no right
-// to create users, a target where mailboxes belong to Exchange.
+// to create users, a forest where mailboxes belong to Exchange.
 func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
 	findings := d.checkRules()
-	if d.Target.Info.HasExchange {
-		findings = append(findings, forbid("exchange.owns-mailboxes", "target",
-			"Exchange runs in the target forest, and only its own tools may enable mailboxes there.",
-			"Let Exchange move the mailboxes."))
+	for _, f := range []*Forest{&d.Source, &d.Target} {
+		if f.Info.HasExchange {
+			findings = append(findings, forbid("exchange.owns-mailboxes", string(f.Side),
+				"Exchange servers are registered in the "+string(f.Side)+" forest, and only its own tools may enable or disconnect mailboxes there.",
+				"Let Exchange move the mailboxes."))
+		}
 	}
 	for _, check := range []func(context.Context) ([]migrate.Finding, error){
 		d.checkSchemas, d.checkOU, d.checkDefaultDatabase,

@@ -153,7 +153,3 @@ func (a SMTPAddress) Domain() string {
 	}
 	return strings.ToLower(string(a[i+1:]))
 }
-
-// A Twins answers which target security identifier stands for a source one.
-// The second result is false where the source identity has no twin.
-type Twins map[SID]SID

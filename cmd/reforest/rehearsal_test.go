@@ -422,6 +422,11 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the table does not account for %s:\n%s", p.Name, got.stdout)
 		}
 	}
+	for _, says := range []string{"Georg Weiß .*waited once: ", "Skipped: Dimitra Papadopoulou, INBOX, .*Message contains invalid header"} {
+		if !regexp.MustCompile(says).MatchString(got.stdout) {
+			t.Errorf("the closing lines do not say %q:\n%s", says, got.stdout)
+		}
+	}
 	for _, line := range regexp.MustCompile(`(?m)^  reforest (status|report) .*$`).FindAllString(got.stdout, -1) {
 		next := r.reforest(t, strings.Fields(line)[1:]...)
 		next.wants(t, exitDone)

@@ -210,5 +210,5 @@ func (r *runner) report(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("save the report: %w", err)
 	}
-	return r.show.summary(ctx, r.id, paths)
+	return r.show.summary(ctx, report, paths)
 }

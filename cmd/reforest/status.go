@@ -119,7 +119,7 @@ func statusOfBatch(ctx context.Context, env *environment, options *globalOptions
 		return err
 	}
 	if !options.json {
-		_, err := fmt.Fprintln(env.stdout, movesTable(moves))
+		_, err := fmt.Fprintln(env.stdout, movesTable(moves, nil))
 		return err
 	}
 	for _, move := range moves {
