@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reforest/batch"
-	"reforest/batch/store"
 	"reforest/migrate"
 )
 
@@ -41,20 +39,28 @@ func runCheck(ctx context.Context, env *environment, options *globalOptions, arg
 		if b, err = readBatch(env, c, args[0]); err != nil {
 			return err
 		}
-		if err := begun(ctx, c, &b); err != nil {
-			return err
-		}
+	}
+	return onlyLook(ctx, env, c, b, func(_ *connection, p *preflight) error {
+		return printCheck(env, options, p, len(b.moves))
+	})
+}
+
+// onlyLook makes the preflight of a batch, as far as it has come, and hands it to fn.
+// Nothing is written.
+func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, fn func(*connection, *preflight) error) error {
+	if err := begun(ctx, c, &b); err != nil {
+		return err
 	}
 	conn, err := connect(ctx, env, c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // read only: nothing can be lost
-	p, err := look(ctx, conn, b.moves)
+	p, err := look(ctx, env, conn, b.moves)
 	if err != nil {
 		return err
 	}
-	return printCheck(env, options, p, len(b.moves))
+	return fn(conn, p)
 }
 
 // begun takes over how far the batch has come, where there is a store.
@@ -107,5 +113,3 @@ func printCheckJSON(env *environment, p *preflight, mailboxes int) error {
 	}
 	return p.forbidden()
 }
-
-var _ batch.Store = (*store.Store)(nil)

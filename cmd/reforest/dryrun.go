@@ -13,18 +13,10 @@ import (
 // dryRun prints what staging would change now. The later phases depend on what
 // staging has made; they are named, not computed.
 func dryRun(ctx context.Context, env *environment, options *runOptions, c *config, b plannedBatch) error {
-	if err := begun(ctx, c, &b); err != nil {
-		return err
-	}
-	conn, err := connect(ctx, env, c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }() // read only: nothing can be lost
-	p, err := look(ctx, conn, b.moves)
-	if err != nil {
-		return err
-	}
+	return onlyLook(ctx, env, c, b, func(conn *connection, p *preflight) error { return printPlans(ctx, env, options, conn, p) })
+}
+
+func printPlans(ctx context.Context, env *environment, options *runOptions, conn *connection, p *preflight) error {
 	for _, pair := range p.pairs {
 		plan, err := conn.directories.PlanStage(ctx, pair)
 		if err != nil {

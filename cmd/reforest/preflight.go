@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"reforest/batch"
 	"reforest/directory"
@@ -15,11 +16,27 @@ import (
 type preflight struct {
 	findings []migrate.Finding
 	pairs    []directory.Pair // of moves that have not begun, in the order of the batch
+	patience *patience
+}
+
+// A patience talks about work that takes long, every two seconds.
+type patience struct {
+	env  *environment
+	last time.Time
+}
+
+func newPatience(env *environment) *patience { return &patience{env, time.Now()} }
+
+func (p *patience) say(format string, args ...any) {
+	if time.Since(p.last) >= 2*time.Second {
+		p.last = time.Now()
+		p.env.say(format, args...)
+	}
 }
 
 // look checks forests, people and mail servers. It writes nothing.
-func look(ctx context.Context, conn *connection, moves []batch.Move) (*preflight, error) {
-	p := &preflight{}
+func look(ctx context.Context, env *environment, conn *connection, moves []batch.Move) (*preflight, error) {
+	p := &preflight{patience: newPatience(env)}
 	findings, err := conn.directories.CheckForests(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("check the forests: %w", err)
@@ -27,7 +44,8 @@ func look(ctx context.Context, conn *connection, moves []batch.Move) (*preflight
 	p.findings = findings
 	people := batch.Preflight{
 		Directories: conn.directories,
-		Look: func(_ batch.Move, pair directory.Pair) {
+		Look: func(move batch.Move, pair directory.Pair) {
+			p.patience.say("Checked %d of %d mailboxes in the directories.", move.Seq+1, len(moves))
 			if pair.Source != nil {
 				p.pairs = append(p.pairs, pair)
 			}
@@ -44,7 +62,8 @@ func look(ctx context.Context, conn *connection, moves []batch.Move) (*preflight
 // mail logs in to every source mailbox of moves that have not begun, and to one
 // mailbox of the target.
 func (p *preflight) mail(ctx context.Context, conn *connection) error {
-	for _, pair := range p.pairs {
+	for i, pair := range p.pairs {
+		p.patience.say("Opened %d of %d source mailboxes.", i, len(p.pairs))
 		source, closer, err := conn.mailboxes.OpenSource(ctx, pair.Source)
 		if err == nil {
 			_, err = source.Folders(ctx)

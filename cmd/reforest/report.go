@@ -49,18 +49,10 @@ func runReport(ctx context.Context, env *environment, options *reportOptions, ar
 		_, err := env.stdout.Write(reports.Schema)
 		return err
 	}
-	c, err := loadConfig(options.config)
-	if err != nil {
-		return err
-	}
-	st, err := openToRead(ctx, c)
-	if err != nil {
-		return err
-	}
-	if st == nil {
-		return noStore(c)
-	}
-	defer func() { _ = st.Close() }() // read only: nothing can be lost
+	return withStore(ctx, options.globalOptions, func(st *store.Store) error { return writeReport(ctx, env, options, st, args) })
+}
+
+func writeReport(ctx context.Context, env *environment, options *reportOptions, st *store.Store, args []string) error {
 	id, err := runOf(ctx, st, args)
 	if err != nil {
 		return err
@@ -73,10 +65,6 @@ func runReport(ctx context.Context, env *environment, options *reportOptions, ar
 		return err
 	}
 	return report.Write(env.stdout, reports.Format(options.format))
-}
-
-func noStore(c *config) error {
-	return fmt.Errorf("there is no store at %s yet; nothing has been run", c.storePath())
 }
 
 // runOf returns the run that is named, or the latest.

@@ -89,7 +89,7 @@ func runLocked(ctx context.Context, env *environment, options *runOptions, c *co
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	p, err := look(ctx, conn, b.moves)
+	p, err := look(ctx, env, conn, b.moves)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,16 @@ EXIT STATUS
 }
 
 func runStatus(ctx context.Context, env *environment, options *globalOptions, args []string) error {
+	return withStore(ctx, options, func(st *store.Store) error {
+		if len(args) == 0 {
+			return statusOfAll(ctx, env, options, st)
+		}
+		return statusOf(ctx, env, options, st, args[0])
+	})
+}
+
+// withStore opens the configured store for reading and hands it to fn.
+func withStore(ctx context.Context, options *globalOptions, fn func(*store.Store) error) error {
 	c, err := loadConfig(options.config)
 	if err != nil {
 		return err
@@ -44,22 +54,24 @@ func runStatus(ctx context.Context, env *environment, options *globalOptions, ar
 		return err
 	}
 	if st == nil {
-		return noStore(c)
+		return fmt.Errorf("there is no store at %s yet; nothing has been run", c.storePath())
 	}
 	defer func() { _ = st.Close() }() // read only: nothing can be lost
-	if len(args) == 0 {
-		return statusOfAll(ctx, env, options, st)
-	}
-	moves, err := movesOf(ctx, st, batch.Query{Who: args[0]})
+	return fn(st)
+}
+
+// statusOf tells of the person or the batch of that name.
+func statusOf(ctx context.Context, env *environment, options *globalOptions, st *store.Store, name string) error {
+	moves, err := movesOf(ctx, st, batch.Query{Who: name})
 	if err != nil {
 		return err
 	}
 	if len(moves) > 0 {
 		return statusOfOne(env, options, latest(moves))
 	}
-	found, err := st.Batch(ctx, args[0])
+	found, err := st.Batch(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%s is in no batch, and there is no batch of that name", args[0])
+		return fmt.Errorf("%s is in no batch, and there is no batch of that name", name)
 	}
 	if err != nil {
 		return err
