@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // A spool holds one item between reading and writing: in memory while it is
-// small, in a temporary file that only we may read once it is not.
+// small, in a temporary file that only we may read once it is not. Where the system
+// allows it the file has no name, so that nothing of it is left however we end.
 type spool struct {
 	memory bytes.Buffer
 	file   *os.File // nil while the item is in memory
+	named  bool     // the file still has its name, since the system keeps open files
 	size   int64    // bytes as they travel
 	digest *Digester
 }
@@ -55,17 +58,42 @@ func (s *spool) fill(body io.Reader, limit int64, dir string) error {
 	if err != nil {
 		return err
 	}
-	// os.CreateTemp makes the file with mode 0600.
-	if s.file, err = os.CreateTemp(dir, "reforest-spool-*"); err != nil {
-		return fmt.Errorf("spool an item: %w", err)
+	if err := s.create(dir); err != nil {
+		return spoolError(dir, fmt.Errorf("create spool file: %w", err))
 	}
-	n, err = io.Copy(s.file, io.MultiReader(&s.memory, body))
-	s.size = n
-	s.memory = bytes.Buffer{}
-	if err != nil {
-		return fmt.Errorf("spool an item to %s: %w", s.file.Name(), err)
+	if err := s.spill(body); err != nil {
+		return spoolError(dir, fmt.Errorf("write spool file: %w", err))
 	}
 	return nil
+}
+
+// spill moves what is in memory to the file, and the rest of body after it.
+func (s *spool) spill(body io.Reader) (err error) {
+	s.size, err = io.Copy(s.file, io.MultiReader(&s.memory, body))
+	s.memory = bytes.Buffer{}
+	return err
+}
+
+// create makes the file with mode 0600, as os.CreateTemp does, and takes its name
+// away while it is empty. Windows refuses that; there close removes the file.
+func (s *spool) create(dir string) (err error) {
+	if s.file, err = os.CreateTemp(dir, "reforest-spool-*"); err != nil {
+		return err
+	}
+	s.named = os.Remove(s.file.Name()) != nil
+	return nil
+}
+
+// spoolError says that there is no room to work in. It is about this machine and no
+// mailbox: every move would meet it, and all can go on once it is mended.
+func spoolError(dir string, err error) error {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return &Error{
+		Op: "migrate.Spool", Reach: WholeRun, Retry: Later, Err: err,
+		Hint: fmt.Sprintf("make room in %s and make sure that reforest may write there, or choose another directory for temporary files", dir),
+	}
 }
 
 // open returns the item's bytes from their start.
@@ -74,7 +102,7 @@ func (s *spool) open() (io.ReadSeeker, error) {
 		return bytes.NewReader(s.memory.Bytes()), nil
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("read back a spooled item: %w", err)
+		return nil, spoolError(filepath.Dir(s.file.Name()), fmt.Errorf("read spool file back: %w", err))
 	}
 	return s.file, nil
 }
@@ -84,5 +112,7 @@ func (s *spool) close() {
 		return
 	}
 	_ = s.file.Close()
-	_ = os.Remove(s.file.Name())
+	if s.named {
+		_ = os.Remove(s.file.Name())
+	}
 }
