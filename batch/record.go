@@ -32,4 +32,5 @@ type ChangeRecord struct {
 	Change      directory.Change
 	IntendedAt  time.Time
 	CommittedAt time.Time // zero if it is not known to have been carried out
+	DroppedAt   time.Time // zero if it is not known to have been refused, or lost
 }

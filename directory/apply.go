@@ -33,11 +33,11 @@ func (d *Directories) Apply(ctx context.Context, journal Journal, plan Plan) err
 	return nil
 }
 
-// closeOpen commits what a process intended and died over. Whether it was written or
+// closeOpen closes what a process intended and died over. Whether it was written or
 // not makes no difference to what comes next: the plan has been computed anew from
 // what stands in the directory, so a change that was not written is in it again, and
-// one that was is not. The directory has to answer for the entry first, though: an
-// intent stays open as long as nobody can say what became of it.
+// one that was is not. It does to the record, and so the directory has to answer for
+// the entry first: an intent stays open as long as nobody can say what became of it.
 func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
 	var open []Change
 	for change, err := range journal.Open(ctx) {
@@ -47,14 +47,25 @@ func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
 		open = append(open, change)
 	}
 	for _, change := range open {
-		if _, _, err := d.lookAt(ctx, change); err != nil {
-			return fmt.Errorf("look at the open change of %q: %w", change.DN, err)
-		}
-		if err := journal.Commit(ctx, change.ID); err != nil {
+		if err := d.closeIntent(ctx, journal, change); err != nil {
 			return fmt.Errorf("close the open change of %q: %w", change.DN, err)
 		}
 	}
 	return nil
+}
+
+// closeIntent closes the intent of the change by what stands in the directory: as done
+// if all of it is there, else as not carried out. One that was carried out and altered
+// by somebody since counts as not carried out: it cannot be told from it.
+func (d *Directories) closeIntent(ctx context.Context, journal Journal, change Change) error {
+	entry, there, err := d.lookAt(ctx, change)
+	if err != nil {
+		return fmt.Errorf("look at it: %w", err)
+	}
+	if there && len(remaining(change.Mods, entry)) == 0 {
+		return journal.Commit(ctx, change.ID)
+	}
+	return journal.Drop(ctx, change.ID)
 }
 
 // lookAt reads what the change is about. The second result is false, and the entry
@@ -94,19 +105,33 @@ func (d *Directories) applyOne(ctx context.Context, journal Journal, change Chan
 	return d.record(ctx, journal, change)
 }
 
-// record notes the change in the journal, writes it and commits it.
-func (d *Directories) record(ctx context.Context, journal Journal, change Change) error {
-	id, err := journal.Intend(ctx, change)
-	if err != nil {
+// record notes the change in the journal, writes it and commits it. What the server
+// refuses is closed at once; what became of it after any other error is for the next
+// Apply to see.
+func (d *Directories) record(ctx context.Context, journal Journal, change Change) (err error) {
+	if change.ID, err = journal.Intend(ctx, change); err != nil {
 		return fmt.Errorf("note in the journal: %w", err)
 	}
 	if err := d.write(ctx, change); err != nil {
+		if refused(err) {
+			// The refusal may be the echo of an earlier, unanswered write of the same.
+			err = errors.Join(err, d.closeIntent(ctx, journal, change))
+		}
 		return err
 	}
-	if err := journal.Commit(ctx, id); err != nil {
+	if err := journal.Commit(ctx, change.ID); err != nil {
 		return fmt.Errorf("commit in the journal: %w", err)
 	}
 	return nil
+}
+
+// refused reports whether the error of a Write means that nothing was written.
+func refused(err error) bool {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
+		return true
+	}
+	e := migrate.AsError(err)
+	return e != nil && e.Reach == migrate.OneMailbox
 }
 
 // write writes the change. An Add that the server says is there already is looked at:

@@ -153,10 +153,17 @@ func TestKilledAtEveryStep(t *testing.T) {
 		if err := l.wholeMove(t, j); err != nil {
 			t.Fatalf("step %d: resumed: %v", n, err)
 		}
+		done := 0
 		for _, change := range j.changes {
 			if !j.closed[change.ID] {
 				t.Errorf("step %d: change %d of %q is still open", n, change.ID, change.DN)
 			}
+			if !j.dropped[change.ID] {
+				done++
+			}
+		}
+		if writes := l.source.writes + l.target.writes; done != writes {
+			t.Errorf("step %d: %d changes are on record as done, %d were written", n, done, writes)
 		}
 		if diff := cmp.Diff(whole.source.dump(), l.source.dump()); diff != "" {
 			t.Errorf("step %d: source: %s", n, diff)
@@ -377,7 +384,9 @@ func TestOpenChangeWaitsForTheDirectory(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	j := newJournal(l.clock)
-	id, err := j.Intend(t.Context(), directory.Change{Forest: directory.Source, Op: directory.Modify, DN: birgitDN})
+	id, err := j.Intend(t.Context(), directory.Change{
+		Forest: directory.Source, Op: directory.Modify, DN: birgitDN, Mods: []directory.Mod{{Op: directory.DeleteValues, Attr: "mail"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,8 +395,92 @@ func TestOpenChangeWaitsForTheDirectory(t *testing.T) {
 		t.Errorf("got %v, closed %v", err, j.closed[id])
 	}
 	l.Source.Reader = l.source
-	if err := l.Apply(t.Context(), j, directory.Plan{}); err != nil || !j.closed[id] {
-		t.Errorf("got %v, closed %v", err, j.closed[id])
+	if err := l.Apply(t.Context(), j, directory.Plan{}); err != nil || !j.closed[id] || !j.dropped[id] {
+		t.Errorf("got %v, closed %v, dropped %v", err, j.closed[id], j.dropped[id])
+	}
+}
+
+// TestOpenChangeIsRecordedAsItStands: what was intended and not, or not wholly, written
+// is on record as not carried out, and only what is there as done.
+func TestOpenChangeIsRecordedAsItStands(t *testing.T) {
+	t.Parallel()
+	add := directory.Mod{Op: directory.AddValues, Attr: "objectClass", Values: [][]byte{[]byte("user")}}
+	has := directory.Mod{Op: directory.ReplaceValues, Attr: "mailNickname", Values: [][]byte{[]byte("bmeier")}}
+	lacks := directory.Mod{Op: directory.AddValues, Attr: "proxyAddresses", Values: [][]byte{[]byte("smtp:new@alpine.test")}}
+	for name, test := range map[string]struct {
+		change  directory.Change
+		dropped bool
+	}{
+		"written":        {directory.Change{Op: directory.Modify, DN: birgitDN, Mods: []directory.Mod{has}}, false},
+		"not written":    {directory.Change{Op: directory.Modify, DN: birgitDN, Mods: []directory.Mod{lacks}}, true},
+		"not wholly":     {directory.Change{Op: directory.Modify, DN: birgitDN, Mods: []directory.Mod{has, lacks}}, true},
+		"added":          {directory.Change{Op: directory.Add, DN: birgitDN, Mods: []directory.Mod{add, has}}, false},
+		"not added":      {directory.Change{Op: directory.Add, DN: "CN=Nobody," + people, Mods: []directory.Mod{add}}, true},
+		"another's name": {directory.Change{Op: directory.Add, DN: birgitDN, Mods: []directory.Mod{add, lacks}}, true},
+		"of the deleted": {directory.Change{Op: directory.Modify, DN: "CN=Nobody," + people, Mods: []directory.Mod{{Op: directory.DeleteValues, Attr: "mail"}}}, true},
+	} {
+		l := newMoveLab(t)
+		j := newJournal(l.clock)
+		test.change.Forest = directory.Source
+		id, err := j.Intend(t.Context(), test.change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Apply(t.Context(), j, directory.Plan{}); err != nil || !j.closed[id] || j.dropped[id] != test.dropped {
+			t.Errorf("%s: got %v, closed %v, dropped %v", name, err, j.closed[id], j.dropped[id])
+		}
+	}
+}
+
+// A refusingWriter answers every write with the error; at first, if it is told so, it
+// has the write carried out all the same.
+type refusingWriter struct {
+	*memory
+	err     error
+	written bool
+}
+
+func (w refusingWriter) Write(_ context.Context, change directory.Change) error {
+	if w.written {
+		if err := w.write(change); err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+// TestRefusedChangeIsClosed: a refusal is final and is on record as one; what may have
+// been written stays open until somebody has looked.
+func TestRefusedChangeIsClosed(t *testing.T) {
+	t.Parallel()
+	refusal := &migrate.Error{Op: "ldap.Modify", Reach: migrate.OneMailbox, Retry: migrate.Never, Err: errors.New("no")}
+	lost := &migrate.Error{Op: "ldap.Modify", Reach: migrate.OneServer, Retry: migrate.Now, Err: errors.New("lost")}
+	for name, test := range map[string]struct {
+		err                      error
+		written, closed, dropped bool
+	}{
+		"refused":                    {refusal, false, true, true},
+		"echo of an earlier write":   {refusal, true, true, false},
+		"gone":                       {directory.ErrNotFound, false, true, true},
+		"answer lost":                {lost, true, false, false},
+		"connection lost":            {lost, false, false, false},
+		"the context has ended":      {context.Canceled, false, false, false},
+		"a unique name was taken":    {directory.ErrExists, false, true, true},
+		"the server has no time now": {&migrate.Error{Reach: migrate.OneServer, Retry: migrate.Later}, false, false, false},
+	} {
+		l, pair := opened(t, nil)
+		plan, err := l.PlanDeliver(t.Context(), pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Target.Writer = refusingWriter{l.target, test.err, test.written}
+		j := newJournal(l.clock)
+		if err := l.Apply(t.Context(), j, plan); !errors.Is(err, test.err) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if len(j.changes) != 1 || j.closed[1] != test.closed || j.dropped[1] != test.dropped {
+			t.Errorf("%s: %d intents, closed %v, dropped %v", name, len(j.changes), j.closed[1], j.dropped[1])
+		}
 	}
 }
 

@@ -102,16 +102,22 @@ type Reader interface {
 // A Writer writes one forest.
 type Writer interface {
 	// Write carries out the change as one LDAP operation. A Mod of
-	// nTSecurityDescriptor writes the DACL alone.
+	// nTSecurityDescriptor writes the DACL alone. An error that is ErrNotFound or
+	// ErrExists, or a *migrate.Error that reaches OneMailbox, is the server's refusal:
+	// nothing was written. After any other the outcome is unknown.
 	Write(ctx context.Context, change Change) error
 }
 
 // A Journal is bound to one move and one claim on it. It is durable when a method
-// returns.
+// returns. An intent is closed once: by Commit or by Drop.
 type Journal interface {
+	// Intend notes that the change is about to be written and returns its number.
 	Intend(ctx context.Context, change Change) (int64, error)
+	// Commit closes the intent: the change is in the directory.
 	Commit(ctx context.Context, id int64) error
-	// Open yields the changes that were intended and not committed, oldest first.
+	// Drop closes the intent: the change is not, or not wholly, in the directory.
+	Drop(ctx context.Context, id int64) error
+	// Open yields the changes that were intended and not closed, oldest first.
 	Open(ctx context.Context) iter.Seq2[Change, error]
 }
 

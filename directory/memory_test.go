@@ -326,9 +326,12 @@ type journal struct {
 	clock   *clock
 	changes []directory.Change
 	closed  map[int64]bool
+	dropped map[int64]bool // of those that are closed, the ones that were not carried out
 }
 
-func newJournal(c *clock) *journal { return &journal{clock: c, closed: map[int64]bool{}} }
+func newJournal(c *clock) *journal {
+	return &journal{clock: c, closed: map[int64]bool{}, dropped: map[int64]bool{}}
+}
 
 func (j *journal) Intend(_ context.Context, change directory.Change) (int64, error) {
 	if err := j.clock.tick(); err != nil {
@@ -339,14 +342,21 @@ func (j *journal) Intend(_ context.Context, change directory.Change) (int64, err
 	return change.ID, j.clock.tick()
 }
 
-func (j *journal) Commit(_ context.Context, id int64) error {
+func (j *journal) Commit(_ context.Context, id int64) error { return j.end(id, false) }
+
+func (j *journal) Drop(_ context.Context, id int64) error { return j.end(id, true) }
+
+func (j *journal) end(id int64, dropped bool) error {
 	if err := j.clock.tick(); err != nil {
 		return err
 	}
-	if j.closed[id] {
-		return fmt.Errorf("change %d was committed before", id)
+	if j.closed[id] || id == 0 {
+		return fmt.Errorf("change %d was closed before", id)
 	}
 	j.closed[id] = true
+	if dropped {
+		j.dropped[id] = true
+	}
 	return j.clock.tick()
 }
 

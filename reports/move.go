@@ -89,7 +89,7 @@ func guid(g migrate.GUID) string {
 
 func changeOf(r batch.ChangeRecord) Change {
 	c := Change{
-		Run: string(r.Run), At: timeOf(r.IntendedAt), Done: timeOf(r.CommittedAt),
+		Run: string(r.Run), At: timeOf(r.IntendedAt), Done: timeOf(r.CommittedAt), Dropped: timeOf(r.DroppedAt),
 		Forest: string(r.Change.Forest), Op: string(r.Change.Op), DN: string(r.Change.DN), Why: r.Change.Why,
 	}
 	for _, mod := range r.Change.Mods {

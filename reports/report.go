@@ -160,8 +160,9 @@ type Folder struct {
 // A Change is one directory change, of this run or an earlier one.
 type Change struct {
 	Run        string      `json:"run" xml:"run,attr"`
-	At         Time        `json:"at" xml:"at,attr"`              // when it was noted, before it was done
-	Done       Time        `json:"done,omitzero" xml:"done,attr"` // none: not known to have been done
+	At         Time        `json:"at" xml:"at,attr"`                    // when it was noted, before it was done
+	Done       Time        `json:"done,omitzero" xml:"done,attr"`       // none: not known to have been done
+	Dropped    Time        `json:"dropped,omitzero" xml:"dropped,attr"` // none: not known not to have been
 	Forest     string      `json:"forest" xml:"forest,attr"`
 	Op         string      `json:"op" xml:"op,attr"`
 	DN         string      `json:"dn" xml:"dn"`

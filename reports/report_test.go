@@ -122,6 +122,10 @@ func full(r *batch.Record) {
 			},
 		}},
 		{Run: "r", IntendedAt: at, Change: directory.Change{Forest: directory.Source, Op: directory.Add, DN: "CN=new", Why: "w"}},
+		{Run: "r", IntendedAt: at, DroppedAt: at.Add(time.Second), Change: directory.Change{
+			Forest: directory.Source, Op: directory.Modify, DN: "CN=refused", Why: "w",
+			Mods: []directory.Mod{{Op: directory.DeleteValues, Attr: "homeMDB"}},
+		}},
 	}
 }
 

@@ -225,6 +225,7 @@ func contentFencing(t *testing.T, o Options) {
 	_, err = lostChanges.Intend(t.Context(), directory.Change{DN: "CN=b"})
 	wantErr(t, err, batch.ErrLostClaim)
 	wantErr(t, lostChanges.Commit(t.Context(), change), batch.ErrLostClaim)
+	wantErr(t, lostChanges.Drop(t.Context(), change), batch.ErrLostClaim)
 	for _, err := range lostChanges.Open(t.Context()) {
 		wantErr(t, err, batch.ErrLostClaim)
 	}
@@ -250,6 +251,7 @@ func directoryJournal(t *testing.T, o Options) {
 		},
 		{Forest: directory.Source, Op: directory.Modify, DN: "CN=b", Mods: []directory.Mod{{Op: directory.DeleteValues, Attr: "mail"}}},
 		{Forest: directory.Target, Op: directory.Add, DN: "CN=c"},
+		{Forest: directory.Target, Op: directory.Add, DN: "CN=refused"},
 	}
 	for i := range want {
 		id, err := j.Intend(t.Context(), want[i])
@@ -259,9 +261,16 @@ func directoryJournal(t *testing.T, o Options) {
 	diff(t, "open", collect(t, j.Open(t.Context())), want)
 	check(t, j.Commit(t.Context(), want[1].ID))
 	wantAnyErr(t, "second commit", j.Commit(t.Context(), want[1].ID))
+	wantAnyErr(t, "drop after commit", j.Drop(t.Context(), want[1].ID))
 	wantAnyErr(t, "unknown change", j.Commit(t.Context(), want[2].ID+1000))
+	wantAnyErr(t, "unknown change", j.Drop(t.Context(), want[2].ID+1000))
+	check(t, j.Drop(t.Context(), want[3].ID))
+	wantAnyErr(t, "second drop", j.Drop(t.Context(), want[3].ID))
+	wantAnyErr(t, "commit after drop", j.Commit(t.Context(), want[3].ID))
+	diff(t, "still open", collect(t, j.Open(t.Context())), []directory.Change{want[0], want[2]})
 	_, other := s.Journals(claim(t, s, night, c.Move.ID))
 	wantAnyErr(t, "another move's change", other.Commit(t.Context(), want[0].ID))
+	wantAnyErr(t, "another move's change", other.Drop(t.Context(), want[0].ID))
 	diff(t, "another move's", collect(t, other.Open(t.Context())), nil)
 
 	// They may be committed while they are listed.
@@ -270,12 +279,16 @@ func directoryJournal(t *testing.T, o Options) {
 		check(t, err)
 		check(t, j.Commit(t.Context(), change.ID))
 	}
-	diff(t, "all committed", collect(t, j.Open(t.Context())), nil)
+	diff(t, "all closed", collect(t, j.Open(t.Context())), nil)
 	record, err := s.Record(t.Context(), c.Move.ID)
 	check(t, err)
 	var got []directory.Change
 	for _, r := range record.Changes {
-		if r.Run != night || r.IntendedAt.IsZero() || r.CommittedAt.Before(r.IntendedAt) {
+		closed, never := r.CommittedAt, r.DroppedAt
+		if r.Change.ID == want[3].ID {
+			closed, never = never, closed
+		}
+		if r.Run != night || r.IntendedAt.IsZero() || closed.Before(r.IntendedAt) || !never.IsZero() {
 			t.Errorf("on record: %+v", r)
 		}
 		got = append(got, r.Change)

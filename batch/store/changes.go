@@ -32,8 +32,8 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 		if err := fence(ctx, t, c.claim); err != nil {
 			return err
 		}
-		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, epoch, intended_at, committed_at, forest, op,
-			dn, why, mods, before) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?) RETURNING id`, []any{
+		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, epoch, intended_at, committed_at, dropped_at,
+			forest, op, dn, why, mods, before) VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?) RETURNING id`, []any{
 			string(c.claim.Move.ID), string(c.claim.Run), c.claim.Move.Epoch, micros(time.Now()),
 			string(change.Forest), string(change.Op), string(change.DN), change.Why, mods, before,
 		}, &id)
@@ -48,23 +48,33 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 	return id, nil
 }
 
-// Commit is directory.Journal's. A second commit is ErrCommitted.
+// Commit is directory.Journal's. An intent that is closed already is ErrCommitted.
 func (c *changes) Commit(ctx context.Context, id int64) error {
-	return c.store.change(ctx, "commit change", func(ctx context.Context, t *tx) error {
+	return c.end(ctx, "commit change", id, `UPDATE changes SET committed_at = ?`)
+}
+
+// Drop is directory.Journal's. An intent that is closed already is ErrCommitted.
+func (c *changes) Drop(ctx context.Context, id int64) error {
+	return c.end(ctx, "drop change", id, `UPDATE changes SET dropped_at = ?`)
+}
+
+// end closes the intent with the update, which sets one time.
+func (c *changes) end(ctx context.Context, op string, id int64, update string) error {
+	return c.store.change(ctx, op, func(ctx context.Context, t *tx) error {
 		if err := fence(ctx, t, c.claim); err != nil {
 			return err
 		}
 		move := string(c.claim.Move.ID)
-		changed, err := t.affected(ctx, `UPDATE changes SET committed_at = ?
-			WHERE id = ? AND move_id = ? AND committed_at = 0`, micros(time.Now()), id, move)
+		changed, err := t.affected(ctx, update+` WHERE id = ? AND move_id = ? AND committed_at = 0 AND dropped_at = 0`,
+			micros(time.Now()), id, move)
 		if err != nil {
 			return err
 		}
 		if changed == 1 {
 			return t.count(ctx)
 		}
-		var committed int64
-		err = t.row(ctx, `SELECT committed_at FROM changes WHERE id = ? AND move_id = ?`, []any{id, move}, &committed)
+		var known int64
+		err = t.row(ctx, `SELECT id FROM changes WHERE id = ? AND move_id = ?`, []any{id, move}, &known)
 		if errors.Is(err, sql.ErrNoRows) {
 			return refuse("change %d: %w", id, ErrNotFound)
 		}
@@ -84,7 +94,7 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 			if err = fenceView(ctx, v, c.claim); err != nil {
 				return err
 			}
-			open, err = selectChanges(ctx, v, `move_id = ? AND committed_at = 0`, string(c.claim.Move.ID))
+			open, err = selectChanges(ctx, v, `move_id = ? AND committed_at = 0 AND dropped_at = 0`, string(c.claim.Move.ID))
 			return err
 		})
 		if err != nil {
@@ -101,17 +111,17 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 
 // selectChanges returns changes, oldest first.
 func selectChanges(ctx context.Context, v view, where string, args ...any) ([]batch.ChangeRecord, error) {
-	rows, err := v.query(ctx, `SELECT id, run_id, intended_at, committed_at, forest, op, dn, why, mods, before
+	rows, err := v.query(ctx, `SELECT id, run_id, intended_at, committed_at, dropped_at, forest, op, dn, why, mods, before
 		FROM changes WHERE `+where+` ORDER BY id`, args...)
 	return collect(rows, err, func(rows *sql.Rows) (r batch.ChangeRecord, err error) {
-		var intended, committed int64
+		var intended, committed, dropped int64
 		var mods, before []byte
-		err = rows.Scan(&r.Change.ID, &r.Run, &intended, &committed, &r.Change.Forest, &r.Change.Op,
-			&r.Change.DN, &r.Change.Why, &mods, &before)
+		err = rows.Scan(&r.Change.ID, &r.Run, &intended, &committed, &dropped, &r.Change.Forest,
+			&r.Change.Op, &r.Change.DN, &r.Change.Why, &mods, &before)
 		if err != nil {
 			return r, err
 		}
-		r.IntendedAt, r.CommittedAt = moment(intended), moment(committed)
+		r.IntendedAt, r.CommittedAt, r.DroppedAt = moment(intended), moment(committed), moment(dropped)
 		if r.Change.Mods, err = decodeMods(mods); err != nil {
 			return r, err
 		}

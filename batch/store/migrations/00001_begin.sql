@@ -65,6 +65,7 @@ CREATE INDEX moves_by_mail ON moves (mail_key);
 CREATE INDEX moves_by_name ON moves (name_key);
 CREATE INDEX moves_by_source ON moves (source_key);
 CREATE INDEX moves_by_target ON moves (target_key);
+CREATE INDEX moves_by_guid ON moves (source_guid);
 
 -- The move's row as each run left it; run '' is the row as planned.
 CREATE TABLE move_runs (
@@ -188,7 +189,8 @@ CREATE TABLE changes (
     run_id       TEXT NOT NULL,
     epoch        BIGINT NOT NULL,
     intended_at  BIGINT NOT NULL,
-    committed_at BIGINT NOT NULL,
+    committed_at BIGINT NOT NULL, -- known to have been carried out
+    dropped_at   BIGINT NOT NULL, -- known not to have been
     forest       TEXT NOT NULL,
     op           TEXT NOT NULL,
     dn           TEXT NOT NULL,
