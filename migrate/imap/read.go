@@ -153,7 +153,7 @@ func (r *reader) describe(ctx context.Context, uids []uint32) error {
 	return pushback("imap.Fetch", s)
 }
 
-// missing asks once more for an item that was not described, and yields it, or
+// missing asks once more for an item that was not described and yields it, or
 // that it is gone, or that the server will not tell.
 func (r *reader) missing(ctx context.Context, uid uint32) error {
 	var found []fetched
@@ -162,7 +162,7 @@ func (r *reader) missing(ctx context.Context, uid uint32) error {
 			found = append(found, f)
 		}
 	}
-	s, err := r.conn.uidFetch(ctx, uidSet([]uint32{uid}), "UID FLAGS INTERNALDATE RFC822.SIZE", each, nil)
+	s, err := r.conn.fetchAlone(ctx, uid, "UID FLAGS INTERNALDATE RFC822.SIZE", each)
 	switch {
 	case errors.Is(err, errSyntax):
 		r.give(r.item(uid, fetched{}), unreadable(err))
@@ -187,22 +187,47 @@ func (r *reader) missing(ctx context.Context, uid uint32) error {
 // bodies yields the messages in order and returns how many of them it is done
 // with: the server may leave out or garble one.
 func (r *reader) bodies(ctx context.Context, uids []uint32) (done int, err error) {
-	done, _, err = r.stream(ctx, uids)
+	done, why, err := r.stream(ctx, uids)
 	if err != nil || r.stopped || done == len(uids) {
 		return done, err
 	}
-	n, why, err := r.stream(ctx, uids[done:done+1])
-	if err != nil || r.stopped || n == 1 {
-		return done + n, err
+	err = r.alone(ctx, uids[done], why, len(uids) == 1)
+	return done + 1, err
+}
+
+// alone asks for one body by itself until it comes, or has been refused twice or
+// answered badly twice. why is what was said before, and of the one if that is set:
+// a refusal of many says nothing of each.
+func (r *reader) alone(ctx context.Context, uid uint32, why error, ofTheOne bool) error {
+	refusals, faults := 0, 0
+	for {
+		switch {
+		case !isRefusal(why):
+			faults++
+		case ofTheOne:
+			refusals++
+		}
+		if refusals == tries || faults == tries {
+			return r.giveUp(ctx, uid, why)
+		}
+		if isRefusal(why) {
+			if err := breathe(ctx, "imap.Fetch"); err != nil {
+				return err
+			}
+		}
+		done, reason, err := r.stream(ctx, []uint32{uid})
+		if err != nil || r.stopped || done == 1 {
+			return err
+		}
+		why, ofTheOne = reason, true
 	}
-	return done + 1, r.giveUp(ctx, uids[done], why)
 }
 
 // giveUp yields an item whose body does not come, unless it has been deleted in
 // the meantime.
 func (r *reader) giveUp(ctx context.Context, uid uint32, why error) error {
 	here := false
-	s, err := r.conn.uidFetch(ctx, uidSet([]uint32{uid}), "UID", func(f fetched) { here = here || f.uid == uid }, nil)
+	s, err := r.conn.fetchAlone(ctx, uid, "UID", func(f fetched) { here = here || f.uid == uid })
 	switch {
 	case err != nil && !errors.Is(err, errSyntax):
 		return err

@@ -155,6 +155,7 @@ func TestReadGivesUpOneItemAndGoesOn(t *testing.T) {
 		answer{"UID FETCH 3:5,8" + describeItems, "* 1 FETCH (UID 3 RFC822.SIZE 2)\r\n* 2 FETCH (UID 4 RFC822.SIZE 2)\r\n* 3 FETCH (UID 5 RFC822.SIZE 9)\r\nTAG OK done\r\n"},
 		answer{"UID FETCH 3:5 (UID BODY.PEEK[])", "* 1 FETCH (UID 3 BODY[] NIL)\r\n* 2 FETCH (UID 4 BODY[] {2}\r\nok)\r\nTAG NO [SERVERBUG] broken\r\n"},
 		answer{"UID FETCH 3 (UID BODY.PEEK[])", "TAG NO [SERVERBUG] broken\r\n"},
+		answer{"UID FETCH 3 (UID BODY.PEEK[])", "TAG NO [SERVERBUG] broken\r\n"},
 		answer{"UID FETCH 3 (UID)", "* 1 FETCH (UID 3)\r\nTAG OK done\r\n"},
 		answer{"UID FETCH 4:5 (UID BODY.PEEK[])", "* 2 FETCH (UID 4 BODY[] {2}\r\nok)\r\n* 3 FETCH (UID 5 BODY[] {4}\r\nnope)\r\nTAG OK done\r\n"},
 		answer{"UID FETCH 5 (UID BODY.PEEK[])", "* 3 FETCH (UID 5 BODY[] {3}\r\nnop)\r\nTAG OK done\r\n"},

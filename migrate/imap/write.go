@@ -38,6 +38,8 @@ func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.It
 	return done, nil
 }
 
+// append writes one item, and tries a second time after a refusal that may pass: a
+// refused APPEND has stored nothing (RFC 9051 6.3.12).
 func (t *Target) append(ctx context.Context, mailbox string, item *migrate.Item) (migrate.Done, error) {
 	c, err := t.ready(ctx)
 	if err != nil {
@@ -47,17 +49,24 @@ func (t *Target) append(ctx context.Context, mailbox string, item *migrate.Item)
 		reason := fmt.Sprintf("the message has %d bytes and the target takes at most %d (APPENDLIMIT)", item.Size, limit)
 		return skipped(item, "too large", reason), nil
 	}
-	a, err := c.appendItem(ctx, mailbox, item)
-	if err != nil {
-		return migrate.Done{}, err
+	for try := 1; ; try++ {
+		a, err := c.appendItem(ctx, mailbox, item)
+		if err != nil {
+			return migrate.Done{}, err
+		}
+		if a.status.ok() {
+			return migrate.Done{Item: item.ID, Ref: appendUID(a.status), Flags: a.flags}, nil
+		}
+		if err := t.notReady(a.status); err != nil {
+			return migrate.Done{}, err
+		}
+		if lasting(a.status) || try == tries {
+			return refusedItem(item, a), nil
+		}
+		if err := breathe(ctx, "imap.Append"); err != nil {
+			return migrate.Done{}, err
+		}
 	}
-	if a.status.ok() {
-		return migrate.Done{Item: item.ID, Ref: appendUID(a.status), Flags: a.flags}, nil
-	}
-	if err := t.notReady(a.status); err != nil {
-		return migrate.Done{}, err
-	}
-	return refusedItem(item, a), nil
 }
 
 // notReady tells a target that can take nothing now, which is an error, from the
