@@ -52,7 +52,12 @@ func (m *Mover) advance(ctx context.Context, w *work) (goesOn bool, err error) {
 	case !verdict.until.IsZero():
 		return false, m.wait(ctx, w, verdict)
 	}
-	return true, m.phaseDone(ctx, w)
+	if err := m.phaseDone(ctx, w); err != nil || w.move.Phase != PhaseOpen {
+		return err == nil, err
+	}
+	// Everyone of the batch is staged before anyone's content is touched: see Claim.
+	unstaged, err := m.unstaged(ctx, w.move)
+	return !unstaged, err
 }
 
 // errGaveUp is the cause of a move that failed by trying too often.
@@ -72,14 +77,15 @@ func (m *Mover) try(ctx context.Context, w *work) (Verdict, error) {
 	return verdict, err
 }
 
-// fatal reports whether the error ends the run rather than the move.
+// fatal reports whether the error ends the run rather than the move: no mailbox is to
+// blame, or every other one on the server would meet it too, and waiting is no use.
 func fatal(err error) bool {
 	var store *StoreError
 	if errors.As(err, &store) || errors.Is(err, ErrLostClaim) {
 		return true
 	}
 	e := migrate.AsError(err)
-	return e != nil && e.Reach == migrate.WholeRun
+	return e != nil && (e.Reach == migrate.WholeRun || e.Reach == migrate.OneServer && e.Retry == migrate.Never)
 }
 
 // stateIn returns the state of a move that is at work in the phase.
@@ -135,6 +141,9 @@ func (m *Mover) wait(ctx context.Context, w *work, v Verdict) error {
 		w.move.Attempt++
 	}
 	w.move.State, w.move.Reason, w.move.NextAt = Waiting, v.reason, v.until.UTC()
+	if was := w.claim.Move; !v.failed && was.State == Waiting && was.Reason == v.reason {
+		return m.save(ctx, w) // it waits on for the same: no news
+	}
 	return m.save(ctx, w, w.event(EventWait, v.reason))
 }
 

@@ -56,6 +56,9 @@ func (m *Mover) pass(ctx context.Context, w *work) (sum migrate.Summary, err err
 		return err
 	})
 	w.count(sum)
+	if sum.Brought > 0 {
+		w.move.Attempt = 0 // it gets on: an attempt that brought something has not failed
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return sum, cause
 	}
@@ -115,6 +118,7 @@ func passWords(move Move) string {
 // The steps of the switch, in their order. Before deliver a move can step back by
 // itself; afterwards it goes forward.
 const (
+	stepStage      = "stage"      // what the source got since it was staged
 	stepDeliver    = "deliver"    // the target keeps what it gets
 	stepForward    = "forward"    // the source passes on what it gets
 	stepTail       = "tail"       // what was on its way is fetched
@@ -131,10 +135,11 @@ func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
 		name string
 		run  step
 	}{
+		{stepStage, m.turn(m.Directories.PlanStage)},
 		{stepDeliver, m.turn(m.Directories.PlanDeliver)},
 		{stepForward, m.turn(m.Directories.PlanForward)},
 		{stepTail, m.tail},
-		{stepDisconnect, m.turn(m.Directories.PlanDisconnect)},
+		{stepDisconnect, m.disconnect},
 	}
 	reached := w.move.Step == ""
 	for i, part := range parts {
@@ -159,6 +164,19 @@ func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
 // turn returns the part of the switch that carries out the plan.
 func (m *Mover) turn(plan planner) step {
 	return func(ctx context.Context, w *work) (Verdict, error) { return m.carry(ctx, w, plan) }
+}
+
+// disconnect turns the source into a mail user, unless the last look for late mail is
+// so long ago that it has to be taken again.
+func (m *Mover) disconnect(ctx context.Context, w *work) (Verdict, error) {
+	if time.Since(w.move.QuietAt) > m.Drain+10*m.Interval {
+		w.move.Step, w.move.Quiet = stepTail, 0
+		return Wait(time.Now(), "late mail: the last look is too long ago"), nil
+	}
+	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
+		return verdict, err
+	}
+	return m.carry(ctx, w, m.Directories.PlanDisconnect)
 }
 
 // tail makes passes until two in a row, one drain interval apart, bring nothing.

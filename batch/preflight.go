@@ -12,6 +12,7 @@ import (
 // A Preflight looks at every move of a batch before anything is written.
 type Preflight struct {
 	Directories *directory.Directories
+	Store       Store // where other batches are on record; nil: there are none yet
 	// Look is told of each move once it has been looked at; nil is nobody.
 	Look func(move Move, person directory.Pair)
 
@@ -54,9 +55,35 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	if pair.Target != nil {
 		p.once(p.targets, "match.shared", pair.Target.GUID, move.Identity, "matched to the same target object as")
 	}
+	others, err := elsewhere(ctx, p.Store, move, source.GUID)
+	if err != nil {
+		return pair, err
+	}
 	findings, err := p.Directories.Check(ctx, pair, move.TargetDatabase)
-	p.findings = append(p.findings, findings...)
+	p.findings = append(append(p.findings, others...), findings...)
 	return pair, err
+}
+
+// elsewhere looks for another move of the same mailbox that has begun to change things.
+// Its ledger is not ours: moving the mailbox a second time would double every message.
+func elsewhere(ctx context.Context, store Store, move Move, source migrate.GUID) (findings []migrate.Finding, err error) {
+	if store == nil {
+		return nil, nil
+	}
+	for other, err := range store.Moves(ctx, Query{Source: source}) {
+		if err != nil {
+			return nil, err
+		}
+		if other.ID == move.ID || other.TargetGUID.IsZero() {
+			continue
+		}
+		findings = append(findings, migrate.Finding{
+			Rule: "batch.other", Severity: migrate.Forbid, Whom: move.Identity,
+			What: fmt.Sprintf("its mailbox belongs to batch %q, where it is %s", other.Batch, other.State),
+			Mend: fmt.Sprintf("take it off this batch; batch %q can be run again, and goes on with it", other.Batch),
+		})
+	}
+	return findings, nil
 }
 
 // once notes a finding when two moves of the batch mean the same object.

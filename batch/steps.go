@@ -11,7 +11,7 @@ import (
 
 // person reads both sides of the move's person anew.
 func (m *Mover) person(ctx context.Context, w *work) error {
-	if w.pair.Source != nil {
+	if w.pair.Target != nil {
 		pair, err := m.Directories.Reload(ctx, w.pair)
 		w.pair = pair
 		return err
@@ -49,10 +49,15 @@ func (m *Mover) match(ctx context.Context, w *work) (Verdict, error) {
 	}
 	w.know()
 	w.move.TargetGUID = migrate.GUID{}
+	others, err := elsewhere(ctx, m.Store, w.move, w.move.SourceGUID)
+	if err != nil {
+		return Done, err
+	}
 	findings, err := m.Directories.Check(ctx, w.pair, w.move.TargetDatabase)
 	if err != nil {
 		return Done, err
 	}
+	findings = append(others, findings...)
 	if err := m.note(ctx, w, findings); err != nil {
 		return Done, err
 	}
@@ -143,13 +148,13 @@ func (m *Mover) open(ctx context.Context, w *work) (Verdict, error) {
 
 // clean replaces the legacy permissions on the twin by those of the trustees' twins.
 func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
-	unstaged, err := m.unstaged(ctx, w.move.Batch)
+	unstaged, err := m.unstaged(ctx, w.move)
 	if err != nil {
 		return Done, err
 	}
-	if unstaged > 0 {
+	if unstaged {
 		// A right may belong to someone whose twin is about to be made.
-		return Wait(time.Now().Add(m.Interval), fmt.Sprintf("waits until %d more of the batch are staged, so that no right is lost", unstaged)), nil
+		return Wait(time.Now().Add(m.Interval), "waits until everyone of the batch is staged, so that no right is lost"), nil
 	}
 	if verdict, err := m.carry(ctx, w, m.Directories.PlanTwinRights); err != nil || verdict != Done {
 		return verdict, err
@@ -157,33 +162,30 @@ func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 	return m.carry(ctx, w, m.Directories.PlanStrip)
 }
 
-// unstaged counts the moves of the batch that may still get a twin.
-func (m *Mover) unstaged(ctx context.Context, id ID) (n int, err error) {
-	for move, err := range m.Store.Moves(ctx, Query{Batch: id, Open: true}) {
+// unstaged reports whether another move of the batch may still get a twin.
+func (m *Mover) unstaged(ctx context.Context, than Move) (bool, error) {
+	for move, err := range m.Store.Moves(ctx, Query{Batch: than.Batch, Open: true}) {
 		if err != nil {
-			return 0, err
+			return false, err
 		}
-		if move.Phase == PhaseMatch || move.Phase == PhaseStage {
-			n++
+		if move.ID != than.ID && (move.Phase == PhaseMatch || move.Phase == PhaseStage) {
+			return true, nil
 		}
 	}
-	return n, nil
+	return false, nil
 }
 
-// verify compares both directories and the content once more.
+// verify fetches what may have come in since the last look, then compares both
+// directories and the content once more. An address that the source got after it was
+// staged is brought over first.
 func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
-	if err := m.person(ctx, w); err != nil {
-		return Done, err
+	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
+		return verdict, err
 	}
-	findings, err := m.Directories.Verify(ctx, w.pair, w.move.TargetDatabase)
-	if err != nil {
-		return Done, err
+	if verdict, err := m.late(ctx, w); err != nil || verdict != Done {
+		return verdict, err
 	}
-	err = m.withMailboxes(ctx, w, func(source migrate.Source, target migrate.Target) error {
-		content, err := migrate.Compare(ctx, source, target, w.content)
-		findings = append(findings, content...)
-		return err
-	})
+	findings, err := m.compare(ctx, w)
 	if err != nil {
 		return Done, err
 	}
@@ -191,4 +193,26 @@ func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
 		return Done, err
 	}
 	return Done, forbid(findings)
+}
+
+// late makes one more pass. Mail that it finds means that another look is due.
+func (m *Mover) late(ctx context.Context, w *work) (Verdict, error) {
+	sum, err := m.pass(ctx, w)
+	if err != nil || sum.Quiet() {
+		return Done, err
+	}
+	return Wait(time.Now().Add(m.Drain), "late mail was fetched after the switch: looks once more"), m.passDone(ctx, w)
+}
+
+// compare returns what does not agree between both sides.
+func (m *Mover) compare(ctx context.Context, w *work) (findings []migrate.Finding, err error) {
+	err = m.withMailboxes(ctx, w, func(source migrate.Source, target migrate.Target) error {
+		findings, err = migrate.Compare(ctx, source, target, w.content)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	directories, err := m.Directories.Verify(ctx, w.pair, w.move.TargetDatabase)
+	return append(directories, findings...), err
 }

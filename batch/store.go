@@ -31,9 +31,10 @@ type Claim struct {
 
 // A Query selects moves. Zero fields select all.
 type Query struct {
-	Batch ID
-	Who   string // a move whose identity, mail, display name or DN is this, without regard to case
-	Open  bool   // only those that have not ended
+	Batch  ID
+	Who    string       // a move whose identity, mail, display name or DN is this, without regard to case
+	Source migrate.GUID // moves of this source object
+	Open   bool         // only those that have not ended
 }
 
 // A Store keeps batches and moves. It is the only truth about them.
@@ -41,8 +42,10 @@ type Store interface {
 	// Plan stores the batch and its moves, or, if the same batch is there already,
 	// leaves it as it is. A batch of the same name with another digest is ErrBatchChanged.
 	Plan(ctx context.Context, batch Batch, moves []Move) error
-	// Claim hands out the first move, by Seq, that has not ended, is due and is not in
-	// want.Not, and raises its epoch. False: there is none now.
+	// Claim hands out a move that has not ended, is due and is not in want.Not, and
+	// raises its epoch: first those that are not settled yet, so that everyone of the
+	// batch is staged before anyone is switched, then by NextAt, so that nobody is
+	// passed over for ever, then by Seq. False: there is none now.
 	Claim(ctx context.Context, want Want) (Claim, bool, error)
 	// Commit stores the move's row and appends the events in one transaction, unless
 	// the claim's epoch is no longer the move's.

@@ -39,19 +39,19 @@ func (c *comparison) folder(ctx context.Context, f Folder) error {
 		return err
 	}
 	if state.Ref == "" {
-		c.note("content.folder", name, "the folder has no counterpart at the target", "run the batch again")
+		c.forbid("content.folder", name, "the folder has no counterpart at the target", "run the batch again")
 		return nil
 	}
 	c.written[state.Ref] += state.Items
 	if len(state.Open) > 0 {
-		c.note("content.open", name, "a chunk was sent and never confirmed", "run the batch again")
+		c.forbid("content.open", name, "a chunk was sent and never confirmed", "run the batch again")
 	}
 	if f.Container {
 		return nil
 	}
 	missing, err := c.missing(ctx, f.ID)
 	if err == nil && missing > 0 {
-		c.note("content.missing", name, fmt.Sprintf("%d items of the source are neither moved nor skipped", missing), "run the batch again")
+		c.forbid("content.missing", name, fmt.Sprintf("%d items of the source are neither moved nor skipped", missing), "run the batch again")
 	}
 	return err
 }
@@ -94,13 +94,16 @@ func (c *comparison) count(ctx context.Context, target Counter) error {
 			return fmt.Errorf("count %q: %w", ref, err)
 		}
 		if there < written {
-			c.note("content.fewer", string(ref), fmt.Sprintf("%d items were written, %d are there", written, there),
-				"ask whether the owner has deleted or moved mail since")
+			c.findings = append(c.findings, Finding{
+				Rule: "content.fewer", Severity: Warn, Whom: string(ref), What: fmt.Sprintf("%d items were written, %d are there", written, there),
+				Mend: "ask whether the owner has deleted or moved mail since",
+			})
 		}
 	}
 	return nil
 }
 
-func (c *comparison) note(rule, whom, what, mend string) {
-	c.findings = append(c.findings, Finding{Rule: rule, Severity: Warn, Whom: whom, What: what, Mend: mend})
+// forbid notes what must not be left as it is: something of the source is not moved.
+func (c *comparison) forbid(rule, whom, what, mend string) {
+	c.findings = append(c.findings, Finding{Rule: rule, Severity: Forbid, Whom: whom, What: what, Mend: mend})
 }

@@ -26,9 +26,9 @@ type Options struct {
 	TempDir    string // where such files lie; "" is the system's
 	Limit      int64  // skips allowed in all passes of this move together; -1 is any number
 
-	// Grace is how old an open intent must be before the target is asked what
-	// landed: a server may still be storing what a killed process sent it. 0 is
-	// DefaultGrace, negative is none.
+	// Grace is how long a pass waits, from its beginning, before it asks the target
+	// what of an open intent has landed: a server may still be storing what a killed
+	// process sent it a moment ago. 0 is DefaultGrace, negative is none.
 	Grace time.Duration
 
 	Stop     func() bool   // asked between chunks; true ends the pass after the present one
@@ -64,7 +64,7 @@ func Copy(ctx context.Context, source Source, target Target, journal Journal, op
 	if err != nil {
 		return Summary{}, err
 	}
-	p := &pass{source: source, target: target, journal: journal, format: format, Options: options.withDefaults()}
+	p := &pass{source: source, target: target, journal: journal, format: format, began: time.Now(), Options: options.withDefaults()}
 	folders, err := p.begin(ctx)
 	if err != nil {
 		return p.sum, err
@@ -92,6 +92,7 @@ type pass struct {
 	target  Target
 	journal Journal
 	format  Format
+	began   time.Time
 	sum     Summary
 }
 
@@ -233,7 +234,7 @@ func (p *pass) place(ctx context.Context, f Folder, state FolderState) (FolderSt
 // holds of them is committed, the rest will be found and sent again.
 func (p *pass) resolve(ctx context.Context, state FolderState) error {
 	for _, intent := range state.Open {
-		if err := sleepUntil(ctx, intent.At.Add(p.Grace)); err != nil {
+		if err := sleepUntil(ctx, later(intent.At, p.began).Add(p.Grace)); err != nil {
 			return err
 		}
 		done, err := p.target.Landed(ctx, intent)
@@ -336,6 +337,13 @@ func (p *pass) withinLimit() error {
 		Hint: "look at the skipped items in the report, then raise BadItemLimit for this mailbox",
 		Err:  fmt.Errorf("%d items could not be moved, %d are allowed", p.sum.Skips, p.Limit),
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func sleepUntil(ctx context.Context, t time.Time) error {

@@ -33,6 +33,9 @@ func who(m batch.Move) string {
 func standing(m batch.Move, now time.Time) string {
 	switch m.State {
 	case batch.Planned:
+		if m.Phase != "" && m.Phase != batch.PhaseMatch {
+			return whereTo(m.Phase) + ": the move is tried again, from phase " + string(m.Phase) + " on; " + progress(m) + "."
+		}
 		return "has not been moved yet: the move is planned and has not begun."
 	case batch.Waiting:
 		return waiting(m, now)

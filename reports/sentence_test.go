@@ -43,6 +43,7 @@ func TestSentence(t *testing.T) {
 		})},
 		{"moving", change(func(m *batch.Move) { m.State, m.Items, m.Skips = batch.Moving, 1204, 0 })},
 		{"moving, one item", change(func(m *batch.Move) { m.State, m.TotalItems, m.Items, m.Skips = batch.Moving, 1, 1, 0 })},
+		{"tried again after the switch", change(func(m *batch.Move) { m.State, m.Phase = batch.Planned, batch.PhaseVerify })},
 		{"ready", change(func(m *batch.Move) { m.State, m.Phase = batch.Ready, batch.PhaseSwitch })},
 		{"switching", change(func(m *batch.Move) { m.State, m.Phase = batch.Switching, batch.PhaseSwitch })},
 		{"cleaning", change(func(m *batch.Move) { m.State, m.Phase = batch.Switching, batch.PhaseClean })},

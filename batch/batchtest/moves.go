@@ -86,10 +86,16 @@ func claimOrder(t *testing.T, o Options) {
 	if c = claim(t, s, night); c.Move.ID != "m002" {
 		t.Errorf("claimed %q, want m002", c.Move.ID)
 	}
+	// m002 is settled, and comes after m003; m001 is due, and comes after both.
+	c.Move.Phase = batch.PhaseOpen
+	check(t, s.Commit(t.Context(), c, c.Move))
 	want := batch.Want{Run: night, Batch: "b1", Now: now.Add(time.Microsecond)}
-	c, found, err := s.Claim(t.Context(), want)
-	if err != nil || !found || c.Move.ID != "m001" || c.Move.Epoch != 2 {
-		t.Errorf("when it is due: claimed %+v, %v, %v", c, found, err)
+	for _, id := range []batch.MoveID{"m003", "m001", "m002"} {
+		c, found, err := s.Claim(t.Context(), want)
+		if err != nil || !found || c.Move.ID != id {
+			t.Errorf("when all are due: claimed %+v, %v, %v, want %s", c, found, err, id)
+		}
+		want.Not = append(want.Not, id)
 	}
 	want.Not = []batch.MoveID{"m001", "m002", "m003"}
 	if c, found, err := s.Claim(t.Context(), want); found || err != nil {

@@ -88,8 +88,8 @@ func (s *Store) Claim(ctx context.Context, want batch.Want) (batch.Claim, bool, 
 // due finds the first move that may be claimed. Those in hand are passed over here
 // rather than in SQL: they are few, and the statement stays the same.
 func due(ctx context.Context, t *tx, want batch.Want) (batch.Move, bool, error) {
-	rows, err := t.query(ctx, `SELECT `+moveColumns+` FROM moves
-		WHERE batch_id = ? AND ended = 0 AND next_at <= ? ORDER BY seq`, string(want.Batch), micros(want.Now))
+	rows, err := t.query(ctx, selectDue, string(want.Batch), micros(want.Now),
+		string(batch.PhaseMatch), string(batch.PhaseStage), string(batch.PhaseSettle))
 	if err != nil {
 		return batch.Move{}, false, err
 	}
@@ -104,6 +104,9 @@ func due(ctx context.Context, t *tx, want batch.Want) (batch.Move, bool, error) 
 	})
 	return move, found && err == nil, err
 }
+
+const selectDue = `SELECT ` + moveColumns + ` FROM moves WHERE batch_id = ? AND ended = 0 AND next_at <= ?
+	ORDER BY CASE WHEN phase IN (?, ?, ?) THEN 0 ELSE 1 END, next_at, seq`
 
 // Commit is batch.Store's. The move's Batch, Seq, Identity and Epoch stay what they
 // are in the store. Events that name no run or move are the claim's; those without a
@@ -191,6 +194,9 @@ func selectMoves(query batch.Query) (string, []any) {
 	var args []any
 	if query.Batch != "" {
 		where, args = append(where, "m.batch_id = ?"), append(args, string(query.Batch))
+	}
+	if !query.Source.IsZero() {
+		where, args = append(where, "m.source_guid = ?"), append(args, guidText(query.Source))
 	}
 	if query.Open {
 		where = append(where, "m.ended = 0")

@@ -80,6 +80,16 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 	return err
 }
 
+// underWay reports whether changes for somebody of the batch have begun.
+func (b *plannedBatch) underWay() bool {
+	for _, move := range b.moves {
+		if !move.TargetGUID.IsZero() && move.Phase != batch.PhaseDone {
+			return true
+		}
+	}
+	return false
+}
+
 func movesOf(ctx context.Context, st *store.Store, query batch.Query) (moves []batch.Move, err error) {
 	for move, err := range st.Moves(ctx, query) {
 		if err != nil {

@@ -48,29 +48,26 @@ func runCheck(ctx context.Context, env *environment, options *globalOptions, arg
 // onlyLook makes the preflight of a batch, as far as it has come, and hands it to fn.
 // Nothing is written.
 func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, fn func(*connection, *preflight) error) error {
-	if err := begun(ctx, c, &b); err != nil {
+	st, err := openToRead(ctx, c)
+	if err != nil {
 		return err
+	}
+	if st != nil {
+		defer func() { _ = st.Close() }() // read only: nothing can be lost
+		if err := b.known(ctx, st); err != nil {
+			return err
+		}
 	}
 	conn, err := connect(ctx, env, c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // read only: nothing can be lost
-	p, err := look(ctx, env, conn, b.moves)
+	p, err := look(ctx, env, conn, st, b.moves)
 	if err != nil {
 		return err
 	}
 	return fn(conn, p)
-}
-
-// begun takes over how far the batch has come, where there is a store.
-func begun(ctx context.Context, c *config, b *plannedBatch) error {
-	st, err := openToRead(ctx, c)
-	if err != nil || st == nil {
-		return err
-	}
-	defer func() { _ = st.Close() }()
-	return b.known(ctx, st)
 }
 
 func printCheck(env *environment, options *globalOptions, p *preflight, mailboxes int) error {

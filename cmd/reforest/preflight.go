@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"reforest/batch"
+	"reforest/batch/store"
 	"reforest/directory"
 	"reforest/migrate"
 	"reforest/migrate/imap"
@@ -35,7 +37,7 @@ func (p *patience) say(format string, args ...any) {
 }
 
 // look checks forests, people and mail servers. It writes nothing.
-func look(ctx context.Context, env *environment, conn *connection, moves []batch.Move) (*preflight, error) {
+func look(ctx context.Context, env *environment, conn *connection, st *store.Store, moves []batch.Move) (*preflight, error) {
 	p := &preflight{patience: newPatience(env)}
 	findings, err := conn.directories.CheckForests(ctx)
 	if err != nil {
@@ -51,6 +53,9 @@ func look(ctx context.Context, env *environment, conn *connection, moves []batch
 			}
 		},
 	}
+	if st != nil {
+		people.Store = st
+	}
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
 	if err != nil {
@@ -60,23 +65,43 @@ func look(ctx context.Context, env *environment, conn *connection, moves []batch
 }
 
 // mail logs in to every source mailbox of moves that have not begun, and to one
-// mailbox of the target.
+// mailbox of the target. A mailbox that does not let us in while others do is a
+// finding; if none does, the credentials are wrong.
 func (p *preflight) mail(ctx context.Context, conn *connection) error {
+	var refused error
+	var findings []migrate.Finding
 	for i, pair := range p.pairs {
 		p.patience.say("Opened %d of %d source mailboxes.", i, len(p.pairs))
-		source, closer, err := conn.mailboxes.OpenSource(ctx, pair.Source)
-		if err == nil {
-			_, err = source.Folders(ctx)
-			_ = closer.Close() // it has told what we wanted to know
+		err := conn.mailboxes.trySource(ctx, pair.Source)
+		if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
+			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source.DisplayName, err)
 		}
 		if err != nil {
-			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source.DisplayName, err)
+			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source.DisplayName, err)
+			findings = append(findings, migrate.Finding{
+				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: string(pair.Source.Mail), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
+				Mend: "see whether it is there, and whether the migration account may open it",
+			})
 		}
 	}
 	if len(p.pairs) == 0 {
 		return nil
 	}
+	if len(findings) == len(p.pairs) {
+		return refused
+	}
+	p.findings = append(p.findings, findings...)
 	return conn.mailboxes.probeTarget(ctx, p.pairs[0])
+}
+
+// trySource opens a source mailbox and lists its folders.
+func (m *mailboxes) trySource(ctx context.Context, person *directory.Recipient) error {
+	source, closer, err := m.OpenSource(ctx, person)
+	if err != nil {
+		return err
+	}
+	_, err = source.Folders(ctx)
+	return errors.Join(err, closer.Close())
 }
 
 // probeTarget logs in to one mailbox of the target, so that a wrong password is known

@@ -12,6 +12,7 @@ import (
 
 	"reforest/batch"
 	"reforest/batch/store"
+	"reforest/migrate"
 	"reforest/reports"
 )
 
@@ -89,20 +90,34 @@ func runLocked(ctx context.Context, env *environment, options *runOptions, c *co
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	p, err := look(ctx, env, conn, b.moves)
-	if err != nil {
-		return err
-	}
-	if err := printFindings(env.stderr, p.findings); err != nil {
-		return err
-	}
-	if err := p.forbidden(); err != nil {
+	if err := mayRun(ctx, env, conn, st, b); err != nil {
 		return err
 	}
 	if err := st.Plan(ctx, b.Batch, b.moves); err != nil {
 		return err
 	}
 	return newRunner(env, options, c, st, conn, b.Batch).run(ctx)
+}
+
+// mayRun makes the preflight and refuses the run if it forbids it. Once people of the
+// batch are under way nothing but wrong credentials holds them up: who must not begin
+// fails alone, with the same finding.
+func mayRun(ctx context.Context, env *environment, conn *connection, st *store.Store, b plannedBatch) error {
+	p, err := look(ctx, env, conn, st, b.moves)
+	if e := migrate.AsError(err); err != nil && (!b.underWay() || e == nil || e.Auth || ctx.Err() != nil) {
+		return err
+	}
+	if err != nil {
+		env.say("Preflight could not be finished: %v. Those who are under way go on.", err)
+		return nil
+	}
+	if err := printFindings(env.stderr, p.findings); err != nil {
+		return err
+	}
+	if b.underWay() {
+		return nil
+	}
+	return p.forbidden()
 }
 
 // confirm asks before anything is written, where somebody can answer.

@@ -15,13 +15,15 @@ import (
 // secret.
 type secretRef string
 
+// errNotReference does not repeat the text: it may be the password itself.
+var errNotReference = errors.New("a secret is given by reference: env:NAME or file:PATH")
+
 // UnmarshalText accepts references only, so that no secret stands in the file.
 func (r *secretRef) UnmarshalText(text []byte) error {
 	s := string(text)
 	kind, name, ok := strings.Cut(s, ":")
 	if !ok || name == "" || kind != "env" && kind != "file" {
-		// The text may be the password itself: it is not repeated.
-		return errors.New("a secret is given by reference: env:NAME or file:PATH")
+		return errNotReference
 	}
 	*r = secretRef(s)
 	return nil

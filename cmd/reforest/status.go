@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,6 +70,9 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	if err != nil {
 		return err
 	}
+	if err := onePerson(name, moves); err != nil {
+		return err
+	}
 	if len(moves) > 0 {
 		return statusOfOne(env, options, latest(moves))
 	}
@@ -85,6 +92,18 @@ func openToRead(ctx context.Context, c *config) (*store.Store, error) {
 		return nil, nil //nolint:nilnil // no store is an answer
 	}
 	return store.OpenReadOnly(ctx, store.Config{Path: c.storePath()})
+}
+
+// onePerson refuses to guess which of several people is meant.
+func onePerson(name string, moves []batch.Move) error {
+	people := map[string]bool{}
+	for _, move := range moves {
+		people[strings.ToLower(cmp.Or(string(move.Mail), move.Identity))] = true
+	}
+	if len(people) <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%s is several people; give one of: %s", name, strings.Join(slices.Sorted(maps.Keys(people)), ", "))
 }
 
 // latest returns the move of the newest journey: a person may have been in an earlier

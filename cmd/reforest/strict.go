@@ -150,6 +150,9 @@ func (f *faults) value(node ast.Node, field reflect.Value, key string) {
 // wanted says what should stand there: in the words of the type that reads it, or by
 // what kind of value it is.
 func wanted(field reflect.Value, err error) string {
+	if _, secret := field.Addr().Interface().(*secretRef); secret {
+		return errNotReference.Error() // the parser's own words might repeat what stands there
+	}
 	_, own := field.Addr().Interface().(encoding.TextUnmarshaler)
 	kinds := map[reflect.Kind]string{
 		reflect.Int: "want a whole number", reflect.Int64: "want a whole number", reflect.Bool: "want true or false",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 
 	"reforest/directory"
 	"reforest/directory/ldap"
@@ -76,8 +77,26 @@ type mailboxes struct {
 // A mailServer is one side's IMAP server without the mailbox.
 type mailServer struct {
 	imap.Config
-	attribute string // which attribute names the mailbox
-	probe     string // a mailbox that is there before any is opened
+	attribute string       // which attribute names the mailbox
+	probe     string       // a mailbox that is there before any is opened
+	proven    *atomic.Bool // these credentials have opened a mailbox
+}
+
+// judge takes over what opening a mailbox came to. Many servers say the same of a
+// wrong password and of a mailbox that is not there. Once the password has opened one
+// mailbox, it is the other mailbox that is to blame, and no reason to end the run.
+func (s mailServer) judge(err error) error {
+	e := migrate.AsError(err)
+	if err == nil {
+		s.proven.Store(true)
+	}
+	if e == nil || !e.Auth || !s.proven.Load() {
+		return err
+	}
+	return &migrate.Error{
+		Op: e.Op, Reach: migrate.OneMailbox, Retry: migrate.Never, Err: e.Err,
+		Hint: "see whether the mailbox is there, and whether the migration account may open it",
+	}
 }
 
 func newMailboxes(env *environment, c *config) (*mailboxes, error) {
@@ -99,7 +118,7 @@ func newMailServer(env *environment, c *config, side string, m mailConfig) (mail
 			Address: m.IMAP, StartTLS: m.StartTLS, CAFile: within(c.dir(), m.CA), ServerName: m.ServerName,
 			Admin: m.Admin, Password: string(password), Login: imap.Login(m.Login), Separator: m.Separator,
 		},
-		attribute: m.Mailbox, probe: m.Probe,
+		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool),
 	}, nil
 }
 
@@ -122,13 +141,13 @@ func (s mailServer) of(person *directory.Recipient) imap.Config {
 // OpenSource is batch.Mailboxes'.
 func (m *mailboxes) OpenSource(ctx context.Context, person *directory.Recipient) (migrate.Source, io.Closer, error) {
 	s, err := imap.OpenSource(ctx, m.source.of(person))
-	return s, s, err
+	return s, s, m.source.judge(err)
 }
 
 // OpenTarget is batch.Mailboxes'.
 func (m *mailboxes) OpenTarget(ctx context.Context, twin *directory.Recipient) (migrate.Target, io.Closer, error) {
 	t, err := imap.OpenTarget(ctx, m.target.of(twin))
-	return t, t, err
+	return t, t, m.target.judge(err)
 }
 
 // newLogger writes what an operator has to know to stderr.

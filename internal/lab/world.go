@@ -284,3 +284,6 @@ func PushedBack() Person { return People()[7] }
 // Grace is how long the rehearsal's servers may still be storing what a killed process
 // sent them: they store before they answer.
 const Grace = 200 * time.Millisecond
+
+// SIDOf returns the objectSid of a person at the source.
+func (w *World) SIDOf(alias string) migrate.SID { return w.sids[alias] }
