@@ -352,7 +352,7 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 		t.Skip("a process cannot be sent Ctrl-C on Windows")
 	}
 	r := newRehearsal(t)
-	r.edit(t, "00:00:02", "00:01:00") // the busy server keeps one move waiting
+	r.edit(t, "00:00:02", "00:00:10") // the busy server keeps one move waiting
 	cmd := exec.CommandContext(t.Context(), "reforest", "run", demoBatch, "--yes", "--json")
 	lines, err := cmd.StdoutPipe()
 	if err != nil {
@@ -377,7 +377,7 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 	if ok, err := regexp.MatchString(`come back later.*attempt 1 of 20`, status.stdout); err != nil || !ok || strings.Count(status.stdout, "\n") != 1 {
 		t.Errorf("status of one who waits: %q", status.stdout)
 	}
-	r.edit(t, "00:01:00", "00:00:01")
+	r.edit(t, "00:00:10", "00:00:01")
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson)
 	r.allMoved(t)
 }
