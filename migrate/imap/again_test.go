@@ -137,3 +137,28 @@ func TestARefusalOfManyIsNoneOfEach(t *testing.T) {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
 }
+
+// A folder that is refused without a code is gone only if it is not listed.
+func TestLandedInAFolderThatIsRefusedWithoutACode(t *testing.T) {
+	t.Parallel()
+	refusal := answer{`EXAMINE "F"`, "TAG NO Mailbox trouble\r\n"}
+	listing := func(names ...string) answer {
+		say := ""
+		for _, name := range names {
+			say += "* LIST () \"/\" " + name + "\r\n"
+		}
+		return answer{`LIST "" "*"`, say + ok}
+	}
+	lsub, status := answer{`LSUB "" "*"`, ok}, answer{`STATUS "G" (UIDVALIDITY)`, "* STATUS G (UIDVALIDITY 8)\r\n" + ok}
+	in := migrate.Intent{Ref: "F", Mark: "9.5", Items: []migrate.Planned{{Item: "a", Size: 1}}}
+
+	gone := scriptedTarget(t, script(t, refusal, listing("G"), lsub, listing("G"), lsub, status))
+	if done, err := gone.Landed(t.Context(), in); err != nil || len(done) != 0 {
+		t.Errorf("not listed: %+v, %v; want nothing landed", done, err)
+	}
+	here := scriptedTarget(t, script(t, refusal, listing("F", "G"), lsub))
+	_, err := here.Landed(t.Context(), in)
+	if e := migrate.AsError(err); e == nil || e.Reach != migrate.OneMailbox || e.Retry != migrate.Later || !strings.Contains(err.Error(), "Mailbox trouble") {
+		t.Errorf("listed: %v, want an error of the mailbox, to be tried later", err)
+	}
+}

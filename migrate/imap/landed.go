@@ -20,7 +20,8 @@ type landing struct {
 // Landed looks at what lies past the intent's mark and returns what of the intent
 // is there, known by its digest. Messages that others delivered in between are
 // passed over. A message is read where its size or its date fits a planned one:
-// either may be inexact on some servers, both together on none.
+// either may be inexact on some servers, both together on none. Where the folder is
+// no longer the one that was marked, see noneLanded.
 func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.Done, error) {
 	if len(intent.Items) == 0 {
 		return nil, nil // an intent of skips alone has no mark
@@ -33,12 +34,13 @@ func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.D
 	if err != nil {
 		return nil, &migrate.Error{Op: "imap.Landed", Reach: migrate.OneMailbox, Err: fmt.Errorf("read mark: %w", err)}
 	}
-	sel, err := c.examine(ctx, string(intent.Ref))
+	sel, err := c.examineLanding(ctx, string(intent.Ref))
 	if err != nil {
 		return nil, err
 	}
 	if sel.uidValidity != mark.uidValidity {
-		return nil, staleError("imap.Landed", string(intent.Ref), mark.uidValidity, sel.uidValidity)
+		t.names = nil // what it listed is no longer true
+		return nil, c.noneLanded(ctx, sel, mark, intent)
 	}
 	found, err := c.landings(ctx, sel, mark.uid, intent.Items)
 	if err != nil {

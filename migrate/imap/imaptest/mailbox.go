@@ -139,3 +139,11 @@ func (a Account) Delete(t testing.TB, name string) {
 	defer func() { _ = c.Close() }()
 	must(t, c.Delete(name).Wait())
 }
+
+// Rename renames a folder.
+func (a Account) Rename(t testing.TB, name, want string) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	must(t, c.Rename(name, want, nil).Wait())
+}
