@@ -71,17 +71,28 @@ func (d *Directories) closeIntent(ctx context.Context, journal Journal, change C
 // lookAt reads what the change is about. The second result is false, and the entry
 // without attributes, if it is not there.
 func (d *Directories) lookAt(ctx context.Context, change Change) (*Entry, bool, error) {
-	var attrs []string
-	for _, mod := range change.Mods {
-		if !slices.Contains(attrs, mod.Attr) {
-			attrs = append(attrs, mod.Attr)
-		}
-	}
-	entry, err := d.forest(change.Forest).Reader.Get(ctx, change.DN, attrs...)
+	return look(ctx, d.forest(change.Forest).Reader, change.spot())
+}
+
+// look reads the spot. The second result is false, and the entry without attributes, if
+// it is not there.
+func look(ctx context.Context, reader Reader, spot Spot) (*Entry, bool, error) {
+	entry, err := reader.Get(ctx, spot.DN, spot.Attrs...)
 	if errors.Is(err, ErrNotFound) {
-		return NewEntry(change.DN, nil), false, nil
+		return NewEntry(spot.DN, nil), false, nil
 	}
 	return entry, err == nil, err
+}
+
+// spot returns what the change is about.
+func (c Change) spot() Spot {
+	spot := Spot{Forest: c.Forest, DN: c.DN}
+	for _, mod := range c.Mods {
+		if !slices.Contains(spot.Attrs, mod.Attr) {
+			spot.Attrs = append(spot.Attrs, mod.Attr)
+		}
+	}
+	return spot
 }
 
 func (d *Directories) applyOne(ctx context.Context, journal Journal, change Change) error {
@@ -94,8 +105,10 @@ func (d *Directories) applyOne(ctx context.Context, journal Journal, change Chan
 	case change.Op != Add && !there:
 		return ErrNotFound
 	}
-	if err := unchanged(change, entry); err != nil {
-		return err
+	if change.Op == Modify {
+		if err := unchanged(change, entry); err != nil {
+			return err
+		}
 	}
 	change.Mods = remaining(change.Mods, entry)
 	if len(change.Mods) == 0 {
@@ -168,24 +181,33 @@ func taken(err error) error {
 	}
 }
 
-// unchanged refuses to write rights that were computed from others than are there now:
-// the list is written whole, and what somebody set in between would be lost.
+// unchanged refuses to write an attribute whole that was computed from other values than
+// are there now: what somebody set in between would be lost. Between this look and the
+// write a moment remains, which only a deletion of the values that were seen could close.
 func unchanged(change Change, entry *Entry) error {
-	for _, b := range change.Before {
-		present := entry.Bytes(b.Attr)
-		if !strings.EqualFold(b.Attr, attrSecurity) || len(present) != 1 || len(b.Values) != 1 {
+	for _, mod := range change.Mods {
+		whole := mod.Op == ReplaceValues || mod.Op == DeleteValues && len(mod.Values) == 0
+		present := entry.Bytes(mod.Attr)
+		if !whole || satisfied(mod, present) || satisfied(change.was(mod.Attr), present) {
 			continue
 		}
-		wanted := slices.ContainsFunc(change.Mods, func(m Mod) bool { return m.Attr == b.Attr && satisfied(m, present) })
-		if !wanted && !sameRights(present[0], b.Values[0]) {
-			return &migrate.Error{
-				Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Now,
-				Err:  errors.New("the permissions were changed by someone else since they were read"),
-				Hint: "it is planned anew",
-			}
+		return &migrate.Error{
+			Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Now,
+			Err:  fmt.Errorf("%s was changed by someone else since it was read", mod.Attr),
+			Hint: "it is planned anew",
 		}
 	}
 	return nil
+}
+
+// was returns the replacement that leads back to what the attribute had before.
+func (c Change) was(attr string) Mod {
+	for _, b := range c.Before {
+		if strings.EqualFold(b.Attr, attr) {
+			return b
+		}
+	}
+	return Mod{Op: ReplaceValues, Attr: attr}
 }
 
 // remaining returns what the mods still have to do to the entry.
@@ -197,22 +219,4 @@ func remaining(mods []Mod, entry *Entry) []Mod {
 		}
 	}
 	return rest
-}
-
-// Settled reads back everything that the plan writes. It returns "" when all of it
-// shows, else what is missing first, in one sentence.
-func (d *Directories) Settled(ctx context.Context, plan Plan) (missing string, err error) {
-	for _, change := range plan.Changes {
-		entry, there, err := d.lookAt(ctx, change)
-		if err != nil {
-			return "", fmt.Errorf("read back %q: %w", change.DN, err)
-		}
-		if !there {
-			return fmt.Sprintf("%s does not show in the %s forest yet", change.DN, change.Forest), nil
-		}
-		if rest := remaining(change.Mods, entry); len(rest) > 0 {
-			return fmt.Sprintf("%s of %s does not show in the %s forest yet", rest[0].Attr, change.DN, change.Forest), nil
-		}
-	}
-	return "", nil
 }

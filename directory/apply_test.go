@@ -3,6 +3,7 @@ package directory_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -273,6 +274,53 @@ func TestApplyFindsItsOwnUser(t *testing.T) {
 		l.Target.Reader = &lateReader{l.target, hidden}
 		if err := l.Apply(t.Context(), newJournal(l.clock), plan); err != nil {
 			t.Errorf("not seen %d times: %v", hidden, err)
+		}
+	}
+}
+
+// TestApplyKeepsWhatOthersSet: between plan and write somebody sets what would be
+// written, or taken away, as a whole. It is planned anew, and nothing of theirs is lost.
+func TestApplyKeepsWhatOthersSet(t *testing.T) {
+	t.Parallel()
+	raise := map[string][]string{"objectClass": {"user"}, "proxyAddresses": {"smtp:Birgit.Meier@alpine.test", "SIP:b@x"}}
+	for name, test := range map[string]struct {
+		step   func(*lab) planner
+		attr   string
+		theirs string
+	}{
+		"replaced list":   {func(l *lab) planner { return l.PlanStage }, "proxyaddresses", "smtp:vip@baltic.test"},
+		"empty list":      {func(l *lab) planner { return l.PlanStage }, "othertelephone", "33"},
+		"a single value":  {func(l *lab) planner { return l.PlanStage }, "mail", "b@baltic.test"},
+		"a deleted value": {func(l *lab) planner { return l.PlanDisconnect }, "mdbstoragequota", "2000"},
+		"where mail goes": {func(l *lab) planner { return l.PlanForward }, "targetaddress", "SMTP:elsewhere@alpine.test"},
+	} {
+		l := newLab(t)
+		l.target.put(t, staffDN("B"), raise)
+		pair, entries, key := l.putBirgit(t, nil), l.target.entries, staffDN("B").Key()
+		if test.attr == "mdbstoragequota" || test.attr == "targetaddress" {
+			l, pair = opened(t, nil)
+			l.carryOut(t, pair, l.PlanDeliver)
+			pair, entries, key = l.reload(t, pair), l.source.entries, birgitDN.Key()
+		}
+		plan, err := test.step(l)(t.Context(), pair)
+		if err != nil || len(plan.Changes) == 0 {
+			t.Fatalf("%s: %v with %d changes", name, err, len(plan.Changes))
+		}
+		attrs := entries[key].attrs
+		if test.attr == "proxyaddresses" {
+			attrs[test.attr] = append(slices.Clone(attrs[test.attr]), []byte(test.theirs))
+		} else {
+			attrs[test.attr] = [][]byte{[]byte(test.theirs)}
+		}
+		err = l.Apply(t.Context(), newJournal(l.clock), plan)
+		if e := migrate.AsError(err); e == nil || e.Retry != migrate.Now || !hasFold(entries[key].attrs[test.attr], test.theirs) {
+			t.Errorf("%s: got %v with %q", name, err, entries[key].attrs[test.attr])
+		}
+		if test.attr == "proxyaddresses" {
+			l.carryOut(t, l.reload(t, pair), l.PlanStage)
+			if !hasFold(entries[key].attrs[test.attr], test.theirs) {
+				t.Errorf("%s: planned anew: %q", name, entries[key].attrs[test.attr])
+			}
 		}
 	}
 }

@@ -58,6 +58,16 @@ type Change struct {
 type Plan struct {
 	Changes  []Change
 	Findings []migrate.Finding
+	// Spots are what the step looks after, whether or not it has to change it now. They
+	// let Settled wait for every server also when the Reader shows all of it already.
+	Spots []Spot
+}
+
+// A Spot is some attributes of one entry.
+type Spot struct {
+	Forest Side
+	DN     DN
+	Attrs  []string
 }
 
 // Forbidden returns the findings that stop the move.

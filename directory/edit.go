@@ -11,10 +11,18 @@ import (
 type edit struct {
 	entry *Entry
 	mods  []Mod
+	attrs []string // that were asked for, lacking or not
+}
+
+func (e *edit) about(attr string) {
+	if !slices.Contains(e.attrs, attr) {
+		e.attrs = append(e.attrs, attr)
+	}
 }
 
 // set makes the values all that the attribute has.
 func (e *edit) set(attr string, values ...[]byte) {
+	e.about(attr)
 	mod := Mod{Op: ReplaceValues, Attr: attr, Values: values}
 	if !satisfied(mod, e.entry.Bytes(attr)) {
 		e.mods = append(e.mods, mod)
@@ -26,6 +34,7 @@ func (e *edit) setText(attr string, values ...string) { e.set(attr, texts(values
 
 // fill sets the attribute if it has no value. No values, or an empty one, fill nothing.
 func (e *edit) fill(attr string, values ...[]byte) {
+	e.about(attr)
 	values = slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return len(v) == 0 })
 	if !e.entry.Has(attr) && len(values) > 0 {
 		e.mods = append(e.mods, Mod{Op: ReplaceValues, Attr: attr, Values: values})
@@ -37,6 +46,7 @@ func (e *edit) fillText(attr string, values ...string) { e.fill(attr, texts(valu
 
 // add adds those of the values that the attribute does not have.
 func (e *edit) add(attr string, values ...string) {
+	e.about(attr)
 	var lacking [][]byte
 	for _, v := range texts(values...) {
 		if !contains(attr, e.entry.Bytes(attr), v) && !contains(attr, lacking, v) {
@@ -50,19 +60,20 @@ func (e *edit) add(attr string, values ...string) {
 
 // clear removes the attribute.
 func (e *edit) clear(attr string) {
+	e.about(attr)
 	if e.entry.Has(attr) {
 		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr})
 	}
 }
 
-// changes returns the edit as one Change, or none if there is nothing to do.
-func (e *edit) changes(side Side, why string) []Change {
-	if len(e.mods) == 0 {
-		return nil
+// addTo adds the edit to the plan: as one Change, unless there is nothing to do.
+func (e *edit) addTo(plan *Plan, side Side, why string) {
+	plan.Spots = append(plan.Spots, Spot{Forest: side, DN: e.entry.DN, Attrs: e.attrs})
+	if len(e.mods) > 0 {
+		plan.Changes = append(plan.Changes, Change{
+			Forest: side, Op: Modify, DN: e.entry.DN, Mods: e.mods, Before: before(e.entry, e.mods), Why: why,
+		})
 	}
-	return []Change{{
-		Forest: side, Op: Modify, DN: e.entry.DN, Mods: e.mods, Before: before(e.entry, e.mods), Why: why,
-	}}
 }
 
 // before returns the values that the attributes of mods have in entry.

@@ -33,6 +33,11 @@ type Forest struct {
 	Reader Reader
 	Writer Writer // nil where nothing is to be written
 	Info   Info
+	// Watch are further domain controllers and global catalogs that must show what was
+	// written before a step counts as settled; may be empty. A Reader that has a method
+	// Server() string is named by it; of one whose GlobalCatalog() bool is true only
+	// what global catalogs hold is expected.
+	Watch []Reader
 }
 
 // Survey reads what the forest says about itself: naming contexts, domains with

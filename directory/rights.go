@@ -26,7 +26,9 @@ func (d *Directories) PlanTwinRights(ctx context.Context, pair Pair) (Plan, erro
 			return Plan{}, fmt.Errorf("add the twin's rights on %q: %w", pair.Target.DN, err)
 		}
 	}
-	return Plan{Changes: r.changes("give the twins the rights of those they stand for")}, nil
+	var plan Plan
+	r.addTo(&plan, "give the twins the rights of those they stand for")
+	return plan, nil
 }
 
 // PlanStrip plans the second half: the explicit legacy entries go. What is inherited
@@ -55,8 +57,8 @@ func (d *Directories) PlanStrip(ctx context.Context, pair Pair) (Plan, error) {
 	}
 	if len(r.legacy) > 0 {
 		r.acl().Remove(r.isLegacy)
-		plan.Changes = r.changes("take the legacy permissions away")
 	}
+	r.addTo(&plan, "take the legacy permissions away")
 	return plan, nil
 }
 
@@ -73,10 +75,10 @@ type rights struct {
 
 func (r *rights) acl() *ntsd.ACL { return r.descriptor.DACL }
 
-func (r *rights) changes(why string) []Change {
+func (r *rights) addTo(plan *Plan, why string) {
 	e := edit{entry: r.entry}
 	e.set(attrSecurity, r.descriptor.Bytes())
-	return e.changes(Target, why)
+	e.addTo(plan, Target, why)
 }
 
 // readRights reads the target object's DACL and finds the twins of its legacy entries.

@@ -35,12 +35,12 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	if pair.Target == nil {
 		plan.Changes, err = d.addTarget(ctx, pair.Source)
 	} else {
-		plan.Changes = d.completeTarget(pair)
+		d.completeTarget(&plan, pair)
 	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
-	plan.Changes = append(plan.Changes, d.completeSource(pair)...)
+	d.completeSource(&plan, pair)
 	atTarget, err := d.Target.checkTaken(ctx, pair.Target, plan.Changes)
 	if err != nil {
 		return Plan{}, err
@@ -106,14 +106,14 @@ func (d *Directories) addTarget(ctx context.Context, source *Recipient) ([]Chang
 
 // completeTarget plans what a target user that is there already lacks. What it has is
 // left alone: whoever is joined keeps their name, numbers and primary address.
-func (d *Directories) completeTarget(pair Pair) []Change {
+func (d *Directories) completeTarget(plan *Plan, pair Pair) {
 	source, target := pair.Source, pair.Target
 	e := edit{entry: target.Entry}
 	e.fillText("displayName", source.DisplayName)
 	e.fillText("mail", string(source.Address()))
 	d.fillBasics(&e, source)
 	d.joinProxies(&e, source, target)
-	return e.changes(Target, whyStage)
+	e.addTo(plan, Target, whyStage)
 }
 
 // fillBasics fills what a new target user and one that is joined have in common. A
@@ -155,7 +155,7 @@ func (d *Directories) joinProxies(e *edit, source, target *Recipient) {
 
 // completeSource plans what lets the source be found under every name the target has:
 // replies to mail that was sent from the target, and mail to its routing address.
-func (d *Directories) completeSource(pair Pair) []Change {
+func (d *Directories) completeSource(plan *Plan, pair Pair) {
 	source := pair.Source
 	names := []migrate.LegacyDN{d.mintLegacy(source)}
 	if pair.Target != nil && pair.Target.Legacy != "" {
@@ -171,7 +171,7 @@ func (d *Directories) completeSource(pair Pair) []Change {
 		}
 	}
 	e.add(attrProxies, append(values, "smtp:"+string(d.routingAddress(source)))...)
-	return e.changes(Source, whyStageBack)
+	e.addTo(plan, Source, whyStageBack)
 }
 
 // targetProxies returns every address that a target named own has to have: all of the

@@ -43,7 +43,7 @@ func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) 
 	if err != nil {
 		return Plan{}, err
 	}
-	plan.Changes = openMailbox(pair, dn, server)
+	openMailbox(&plan, pair, dn, server)
 	return plan, nil
 }
 
@@ -60,7 +60,7 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 	return d.checkMatch(pair)
 }
 
-func openMailbox(pair Pair, database DN, server string) []Change {
+func openMailbox(plan *Plan, pair Pair, database DN, server string) {
 	guid := mailboxGUID(pair)
 	kind := pair.Source.Kind()
 	details, display := mailboxTypes(kind)
@@ -76,7 +76,7 @@ func openMailbox(pair Pair, database DN, server string) []Change {
 	}
 	e.setText(attrTypeDetails, number(details))
 	e.setText(attrDisplayType, number(display))
-	return e.changes(Target, "open the target mailbox")
+	e.addTo(plan, Target, "open the target mailbox")
 }
 
 // mailboxTypes returns msExchRecipientTypeDetails and msExchRecipientDisplayType. A
@@ -142,7 +142,9 @@ func (d *Directories) PlanDeliver(_ context.Context, pair Pair) (Plan, error) {
 	}
 	e := edit{entry: pair.Target.Entry}
 	e.clear(attrTargetAddress)
-	return Plan{Changes: e.changes(Target, "deliver mail at the target")}, nil
+	var plan Plan
+	e.addTo(&plan, Target, "deliver mail at the target")
+	return plan, nil
 }
 
 // PlanForward plans that the source, still a mailbox, sends its mail on to the target.
@@ -153,7 +155,9 @@ func (d *Directories) PlanForward(_ context.Context, pair Pair) (Plan, error) {
 	}
 	e := edit{entry: pair.Source.Entry}
 	d.forward(&e, pair.Source)
-	return Plan{Changes: e.changes(Source, "forward mail from the source to the target")}, nil
+	var plan Plan
+	e.addTo(&plan, Source, "forward mail from the source to the target")
+	return plan, nil
 }
 
 // forward makes the entry send its mail to the target. The address has to be one of its
@@ -204,7 +208,8 @@ func (d *Directories) PlanDisconnect(_ context.Context, pair Pair) (Plan, error)
 	e.setText(attrTypeDetails, number(typeMailUser))
 	e.setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
 	e.add(attrPoliciesExcluded, noPolicies)
-	plan := Plan{Changes: e.changes(Source, "disconnect the source mailbox and turn the source into a mail user")}
+	var plan Plan
+	e.addTo(&plan, Source, "disconnect the source mailbox and turn the source into a mail user")
 	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {
 		plan.Findings = append(plan.Findings, stillInStore(pair.Source))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net"
 
 	"reforest/directory"
 )
@@ -45,6 +46,16 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 // DefaultNamingContext returns the DN of the domain, where a Query without a base
 // looks.
 func (c *Conn) DefaultNamingContext() directory.DN { return c.naming }
+
+// Server returns the URL of the server.
+func (c *Conn) Server() string { return c.pool.endpoint.URL }
+
+// GlobalCatalog reports whether the URL leads to a global catalog, which holds a part of
+// every entry's attributes alone, by its port, 3268 or 3269.
+func (c *Conn) GlobalCatalog() bool {
+	_, port, err := net.SplitHostPort(c.pool.endpoint.address)
+	return err == nil && (port == "3268" || port == "3269")
+}
 
 // Close closes the idle connections; operations under way close theirs when they
 // end. It returns nil.

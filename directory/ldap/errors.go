@@ -61,12 +61,25 @@ func refused(op string, answer *goldap.Error) error {
 		if notUnique(answer.Err) {
 			e.Err = fmt.Errorf("%w: %w", directory.ErrExists, answer)
 		}
+	case goldap.LDAPResultNoSuchAttribute, goldap.LDAPResultAttributeOrValueExists:
+		echo(e)
 	case goldap.LDAPResultReferral:
 		e.Hint = "this server does not hold the object: name a domain controller of its domain"
 	case goldap.LDAPResultInsufficientAccessRights:
 		e.Hint = "grant the account Read Property on the objects"
 	}
 	return e
+}
+
+// echo tells what it means that a value is there, or gone, already. An earlier write of
+// ours may have been carried out although its answer was lost, and whoever looks again
+// will find that nothing is left to do.
+func echo(e *migrate.Error) {
+	if e.Op == "ldap.Modify" {
+		e.Retry = migrate.Now
+	}
+	e.Hint = "read the object again: the value is there, or gone, already; " +
+		"if it is not, two of the values are one to Active Directory, which does not tell accents apart"
 }
 
 // notUnique reports whether a constraint violation means that another object has the

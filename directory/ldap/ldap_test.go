@@ -289,11 +289,57 @@ func TestResultCodes(t *testing.T) {
 		{goldap.LDAPResultBusy, migrate.OneServer, migrate.Later, nil},
 		{goldap.LDAPResultUnavailable, migrate.OneServer, migrate.Later, nil},
 		{goldap.LDAPResultEntryAlreadyExists, migrate.OneMailbox, migrate.Never, directory.ErrExists},
+		{goldap.LDAPResultAttributeOrValueExists, migrate.OneMailbox, migrate.Never, nil},
 	} {
 		err := ldap.Failure(t.Context(), "ldap.Search", goldap.NewError(test.code, errors.New("the server's own words")))
 		e := wantError(t, fmt.Sprint("code ", test.code), err, test.reach, test.retry)
 		if test.is != nil && !errors.Is(err, test.is) || !goldap.IsErrorWithCode(err, test.code) || !strings.Contains(err.Error(), "own words") {
 			t.Errorf("code %d: got %v", test.code, e)
+		}
+	}
+}
+
+// TestEchoOfOwnWrite repeats writes that the server has carried out, as after a lost
+// answer: they are worth another look at once.
+func TestEchoOfOwnWrite(t *testing.T) {
+	t.Parallel()
+	server, config := startLab(t)
+	conn := dial(t, config)
+	dn := server.BaseDN().Child("CN", "Users").Child("CN", "Ada")
+	if err := conn.Write(t.Context(), contact(dn)); err != nil {
+		t.Fatal(err)
+	}
+	add := directory.Mod{Op: directory.AddValues, Attr: "proxyAddresses", Values: [][]byte{[]byte("smtp:ada@alpine.test")}}
+	gone := directory.Mod{Op: directory.DeleteValues, Attr: "proxyAddresses"}
+	for _, test := range []struct {
+		mod  directory.Mod
+		code uint16
+	}{{add, goldap.LDAPResultAttributeOrValueExists}, {gone, goldap.LDAPResultNoSuchAttribute}} {
+		change := directory.Change{Op: directory.Modify, DN: dn, Mods: []directory.Mod{test.mod}}
+		if err := conn.Write(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		err := conn.Write(t.Context(), change)
+		e := wantError(t, "again", err, migrate.OneMailbox, migrate.Now)
+		if !goldap.IsErrorWithCode(err, test.code) || !strings.Contains(e.Hint, "accents") {
+			t.Errorf("got %v, hint %q", err, e.Hint)
+		}
+	}
+}
+
+// TestServer tells servers apart, and global catalogs from domain controllers.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	_, config := startLab(t)
+	conn := dial(t, config)
+	if conn.Server() != config.URL || conn.GlobalCatalog() {
+		t.Errorf("got %q, global catalog %v", conn.Server(), conn.GlobalCatalog())
+	}
+	for url, want := range map[string]bool{
+		"ldaps://dc:3269": true, "ldap://dc:3268": true, "ldaps://dc": false, "ldaps://3269": false, "ldaps://[fe80::1]:3269": true,
+	} {
+		if got, err := ldap.IsCatalog(ldap.Config{URL: url, StartTLS: true, BindDN: "x", Password: "x"}); got != want || err != nil {
+			t.Errorf("%s: got %v, %v", url, got, err)
 		}
 	}
 }
