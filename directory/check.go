@@ -165,7 +165,11 @@ func (d *Directories) own(pair Pair) bool {
 // checkTaken looks for other objects of the forest that have one of the names which
 // the changes add to it. holder is the object that is to have them; nil if it is new.
 func (f *Forest) checkTaken(ctx context.Context, holder *Recipient, changes []Change) ([]migrate.Finding, error) {
-	names := addedNames(f.Side, changes)
+	return f.checkNames(ctx, holder, addedNames(f.Side, changes))
+}
+
+// checkNames looks for objects of the forest other than holder that have one of the names.
+func (f *Forest) checkNames(ctx context.Context, holder *Recipient, names addressSet) ([]migrate.Finding, error) {
 	holders, err := f.holders(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("look for taken addresses: %w", err)

@@ -224,6 +224,7 @@ func TestCheckFindsWhatForbids(t *testing.T) {
 		"two owners":             {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(baltic + "-77"))}}, want: []string{"source.two-owners"}},
 		"shared, disabled":       {source: map[string][]string{"msExchMasterAccountSid": {string(sidBytes(migrate.Self))}, "userAccountControl": {"514"}}},
 		"forwards":               {source: map[string][]string{"targetAddress": {"SMTP:b@freemail.test"}}, want: []string{"source.forwards"}},
+		"forwards to the target": {source: map[string][]string{"targetAddress": {"SMTP:bmeier@mail.baltic.test"}}, want: []string{"source.forwards-to-target"}},
 		"alternate":              {source: map[string][]string{"altRecipient": {"CN=Boss"}}, want: []string{"source.alt-recipient"}},
 		"database":               {database: "DB 9", want: []string{"database.missing"}},
 		"no database":            {change: func(l *lab) { l.Rules.Database = "" }, want: []string{"database.unset"}},

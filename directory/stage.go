@@ -69,6 +69,9 @@ func (d *Directories) checkRoute(pair Pair) []migrate.Finding {
 		return []migrate.Finding{forbid("source.address", whom,
 			"The source has no SMTP address.", "Give it a primary SMTP address.")}
 	}
+	if loop := d.checkLoop(pair); len(loop) > 0 {
+		return loop
+	}
 	target := pair.Target
 	if target == nil || target.TargetAddress == "" || target.IsMailbox() {
 		return nil
@@ -80,6 +83,24 @@ func (d *Directories) checkRoute(pair Pair) []migrate.Finding {
 			"Correct targetAddress, or clear it.")}
 	}
 	return nil
+}
+
+// checkLoop refuses a source that sends its mail to the target while the target, which
+// has no mailbox yet, sends it to the source.
+func (d *Directories) checkLoop(pair Pair) []migrate.Finding {
+	source, target := pair.Source, pair.Target
+	if source.TargetAddress == "" || target != nil && target.IsMailbox() {
+		return nil
+	}
+	_, text := splitProxy(source.TargetAddress)
+	addr := migrate.SMTPAddress(text)
+	twins := target != nil && (target.Proxies.HasSMTP(addr) || target.Mail.Key() == addr.Key())
+	if !twins && !d.routes(source) {
+		return nil
+	}
+	return []migrate.Finding{forbid("source.forwards-to-target", source.String(),
+		fmt.Sprintf("The source sends its mail to %s, which leads to the target, and the target, without a mailbox yet, would send it back.", addr),
+		"Clear targetAddress of the source; the switch sets it once the target delivers.")}
 }
 
 // addTarget plans a new target user. Every value in it follows from the source and

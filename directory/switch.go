@@ -57,7 +57,7 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
 			"Let Exchange move or enable the mailbox.")}
 	}
-	return d.checkMatch(pair)
+	return append(d.checkMatch(pair), d.checkLoop(pair)...)
 }
 
 func openMailbox(plan *Plan, pair Pair, database DN, server string) {
@@ -134,11 +134,17 @@ func mailboxGUID(pair Pair) migrate.GUID {
 }
 
 // PlanDeliver plans that the target delivers mail to its own mailbox: targetAddress is
-// cleared. A target without a mailbox would bounce it, so that is forbidden.
-func (d *Directories) PlanDeliver(_ context.Context, pair Pair) (Plan, error) {
+// cleared. A target without a mailbox would bounce it, so that is forbidden, and so is
+// whatever would keep the source from forwarding afterwards: mail would arrive on both
+// sides until a person had mended it.
+func (d *Directories) PlanDeliver(ctx context.Context, pair Pair) (Plan, error) {
 	if pair.Target == nil || !pair.Target.IsMailbox() {
 		return Plan{Findings: []migrate.Finding{forbid("deliver.no-mailbox", pair.Source.String(),
 			"The target has no mailbox that could take the mail.", "Open the target mailbox first.")}}, nil
+	}
+	stop, err := d.checkDeliver(ctx, pair)
+	if err != nil || len(stop) > 0 {
+		return Plan{Findings: stop}, err
 	}
 	e := edit{entry: pair.Target.Entry}
 	e.clear(attrTargetAddress)
@@ -170,8 +176,49 @@ func (d *Directories) forward(e *edit, source *Recipient) {
 	}
 }
 
+// checkDeliver refuses to let the target deliver before everything is in place by which
+// the source will forward: what PlanForward asks for, but that the target delivers, and
+// the routing address on both sides and on nobody else.
+func (d *Directories) checkDeliver(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+	if stop := d.checkRouting(pair); len(stop) > 0 {
+		return stop, nil
+	}
+	routing := d.routingAddress(pair.Source)
+	if !pair.Source.Proxies.HasSMTP(routing) {
+		return []migrate.Finding{forbid("routing.missing", pair.Source.String(),
+			fmt.Sprintf("The source does not have the address %s, by which mail is forwarded.", routing),
+			"Stage the move again.")}, nil
+	}
+	names := addressSet{smtp: []migrate.SMTPAddress{routing}}
+	var stop []migrate.Finding
+	for _, side := range []struct {
+		forest *Forest
+		holder *Recipient
+	}{{&d.Source, pair.Source}, {&d.Target, pair.Target}} {
+		found, err := side.forest.checkNames(ctx, side.holder, names)
+		if err != nil {
+			return nil, err
+		}
+		stop = append(stop, found...)
+	}
+	return stop, nil
+}
+
 // checkForward refuses a forwarding that would lose mail or send it in circles.
 func (d *Directories) checkForward(pair Pair) []migrate.Finding {
+	if stop := d.checkRouting(pair); len(stop) > 0 {
+		return stop
+	}
+	if pair.Target.TargetAddress != "" {
+		return []migrate.Finding{forbid("forward.loop", pair.Source.String(),
+			fmt.Sprintf("The target sends its mail to %s; forwarding to it would make a loop.", pair.Target.TargetAddress),
+			"Let the target deliver first.")}
+	}
+	return nil
+}
+
+// checkRouting refuses a forwarding that would lose mail.
+func (d *Directories) checkRouting(pair Pair) []migrate.Finding {
 	whom := pair.Source.String()
 	switch {
 	case d.Rules.TargetRouting == "" || pair.Source.Alias == "":
@@ -181,10 +228,6 @@ func (d *Directories) checkForward(pair Pair) []migrate.Finding {
 	case pair.Target == nil || !pair.Target.IsMailbox():
 		return []migrate.Finding{forbid("forward.no-mailbox", whom,
 			"The target has no mailbox that could take the mail.", "Open the target mailbox first.")}
-	case pair.Target.TargetAddress != "":
-		return []migrate.Finding{forbid("forward.loop", whom,
-			fmt.Sprintf("The target sends its mail to %s; forwarding to it would make a loop.", pair.Target.TargetAddress),
-			"Let the target deliver first.")}
 	case !pair.Target.Proxies.HasSMTP(d.routingAddress(pair.Source)):
 		return []migrate.Finding{forbid("routing.missing", whom,
 			fmt.Sprintf("The target does not have the address %s, to which mail would be forwarded.", d.routingAddress(pair.Source)),

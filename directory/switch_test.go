@@ -233,6 +233,62 @@ func TestForwardNeedsTheRoutingAddress(t *testing.T) {
 	l.forbidden(t, "disconnect", "forward.no-address", pair, l.PlanDisconnect)
 }
 
+// TestDeliverOnlyWhereTheSourceCanForward: as long as the source could not forward, the
+// target does not deliver, and all mail still reaches the source.
+func TestDeliverOnlyWhereTheSourceCanForward(t *testing.T) {
+	t.Parallel()
+	const routing = "smtp:bmeier@mail.baltic.test"
+	without := func(s *stored) {
+		s.attrs["proxyaddresses"] = slices.DeleteFunc(s.attrs["proxyaddresses"], func(v []byte) bool { return string(v) == routing })
+	}
+	other := map[string][]string{"objectClass": {"user"}, "proxyAddresses": {routing}}
+	for name, test := range map[string]struct {
+		spoil func(l *lab, source, target *stored)
+		want  string
+	}{
+		"target lacks it":  {func(_ *lab, _, target *stored) { without(target) }, "routing.missing"},
+		"source lacks it":  {func(_ *lab, source, _ *stored) { without(source) }, "routing.missing"},
+		"no domain":        {func(l *lab, _, _ *stored) { l.Rules.TargetRouting = "" }, "forward.no-address"},
+		"no alias":         {func(_ *lab, source, _ *stored) { delete(source.attrs, "mailnickname") }, "forward.no-address"},
+		"another target":   {func(l *lab, _, _ *stored) { l.target.put(t, staffDN("Other"), other) }, "address.taken"},
+		"another's source": {func(l *lab, _, _ *stored) { l.source.put(t, "CN=Other,"+people, other) }, "address.taken"},
+	} {
+		l, pair := opened(t, nil)
+		test.spoil(l, l.source.entries[birgitDN.Key()], l.target.entries[pair.Target.DN.Key()])
+		l.forbidden(t, name, test.want, l.reload(t, pair), l.PlanDeliver)
+	}
+	l, pair := opened(t, nil)
+	if pair.Target.TargetAddress == "" { // forward.loop alone must not stop it
+		t.Fatal("the target delivers already")
+	}
+	l.carryOut(t, pair, l.PlanDeliver)
+}
+
+// TestNoLoopBeforeTheSwitch: the source sends its mail to the target already, which
+// would send it back.
+func TestNoLoopBeforeTheSwitch(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	alone := l.putBirgit(t, map[string][]string{"targetAddress": {"SMTP:BMeier@mail.baltic.test"}})
+	l.forbidden(t, "no twin", "source.forwards-to-target", alone, l.PlanStage)
+
+	for name, address := range map[string]string{"routing": "smtp:bmeier@mail.baltic.test", "any": "SMTP:B.Meier@baltic.test", "mail": "SMTP:m@baltic.test"} {
+		l := newLab(t)
+		l.target.put(t, staffDN("B"), map[string][]string{
+			"objectClass": {"user"}, "mail": {"M@baltic.test"}, "proxyAddresses": {"SMTP:b.meier@baltic.test", "smtp:b.schulz@alpine.test"},
+		})
+		l.forbidden(t, name, "source.forwards-to-target", l.putBirgit(t, map[string][]string{"targetAddress": {address}}), l.PlanStage)
+
+		staged := l.stage(t, l.putBirgit(t, nil))
+		l.source.entries[birgitDN.Key()].attrs["targetaddress"] = [][]byte{[]byte(address)}
+		l.forbidden(t, name+", once staged", "source.forwards-to-target", l.reload(t, staged), on("", l.PlanOpen))
+	}
+	elsewhere := l.putBirgit(t, map[string][]string{"targetAddress": {"SMTP:b@freemail.test"}})
+	if l.stage(t, elsewhere).Target == nil {
+		t.Error("who sends mail to a third place cannot be staged")
+	}
+}
+
 // TestDisconnectWhereExchangeRuns tells what Exchange has to be told.
 func TestDisconnectWhereExchangeRuns(t *testing.T) {
 	t.Parallel()
