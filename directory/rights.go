@@ -33,8 +33,9 @@ func (d *Directories) PlanTwinRights(ctx context.Context, pair Pair) (Plan, erro
 
 // PlanStrip plans the second half: the explicit legacy entries go. What is inherited
 // stays; it goes where it comes from. It is forbidden as long as the rights of a twin
-// are not in place, so that nobody loses access in between. Who has no object at the
-// target loses theirs, and is named.
+// are not in place, so that nobody loses access in between. The entries of who has no
+// twin yet but may still get one, or of whom it is not known, stay and are named; those
+// of everybody else go, and are named as well.
 func (d *Directories) PlanStrip(ctx context.Context, pair Pair) (Plan, error) {
 	r, err := d.readRights(ctx, pair)
 	if err != nil || len(r.findings) > 0 {
@@ -50,13 +51,14 @@ func (d *Directories) PlanStrip(ctx context.Context, pair Pair) (Plan, error) {
 	if len(plan.Findings) > 0 {
 		return plan, nil
 	}
+	plan.Findings = append(plan.Findings, r.kept...)
 	for _, sid := range r.unmapped {
 		plan.Findings = append(plan.Findings, warn("permissions.unmapped", string(pair.Target.DN),
 			fmt.Sprintf("%s has rights on it and no object at the target; they are taken away.", sid),
 			"Give the rights to somebody else, if they are still needed."))
 	}
 	if len(r.legacy) > 0 {
-		r.acl().Remove(r.isLegacy)
+		r.acl().Remove(r.goes)
 	}
 	r.addTo(&plan, "take the legacy permissions away")
 	return plan, nil
@@ -67,13 +69,20 @@ type rights struct {
 	entry      *Entry
 	descriptor *ntsd.Descriptor
 	isLegacy   func(ntsd.ACE) bool
-	legacy     []ntsd.ACE // explicit and legacy
-	twins      []ntsd.ACE // what stands for those of them that have a twin
-	unmapped   []migrate.SID
-	findings   []migrate.Finding // what stops the cleaning
+	legacy     []ntsd.ACE              // explicit and legacy
+	twins      []ntsd.ACE              // what stands for those of them that have a twin
+	trustees   map[migrate.SID]standIn // by whom the legacy entries are for
+	unmapped   []migrate.SID           // whose entries go without another in their place
+	kept       []migrate.Finding       // whose entries stay for now, and why
+	findings   []migrate.Finding       // what stops the cleaning
 }
 
 func (r *rights) acl() *ntsd.ACL { return r.descriptor.DACL }
+
+// goes reports whether the entry is to be stripped.
+func (r *rights) goes(ace ntsd.ACE) bool {
+	return r.isLegacy(ace) && r.trustees[ace.SID].kept == nil
+}
 
 func (r *rights) addTo(plan *Plan, why string) {
 	e := edit{entry: r.entry}
@@ -111,40 +120,41 @@ func (d *Directories) readRights(ctx context.Context, pair Pair) (*rights, error
 	return r, d.mapRights(ctx, pair, r)
 }
 
-// mapRights sorts the legacy entries into those with a twin and those without.
+// mapRights finds out what is to become of each legacy entry.
 func (d *Directories) mapRights(ctx context.Context, pair Pair, r *rights) error {
-	twins := map[migrate.SID]migrate.SID{}
+	r.trustees = map[migrate.SID]standIn{}
 	for _, ace := range r.acl().ACEs {
 		if !r.isLegacy(ace) {
 			continue
 		}
 		r.legacy = append(r.legacy, ace)
-		twin, known := twins[ace.SID]
-		if !known {
-			var err error
-			if twin, err = d.twinOf(ctx, pair, ace.SID); err != nil {
+		if _, known := r.trustees[ace.SID]; !known {
+			found, err := d.standInOf(ctx, pair, ace.SID)
+			if err != nil {
 				return r.stop(pair, ace.SID, err)
 			}
-			twins[ace.SID] = twin
+			r.note(ace.SID, found)
 		}
-		if err := r.mapTo(ace, twin, known); err != nil {
-			return err
+		if twin := r.trustees[ace.SID].twin; twin != "" {
+			mirrored, err := ace.WithSID(twin)
+			if err != nil {
+				return err
+			}
+			r.twins = append(r.twins, mirrored)
 		}
 	}
 	return nil
 }
 
-// mapTo notes the entry that stands for ace, or that none does.
-func (r *rights) mapTo(ace ntsd.ACE, twin migrate.SID, seen bool) error {
-	if twin == "" {
-		if !seen {
-			r.unmapped = append(r.unmapped, ace.SID)
-		}
-		return nil
+// note keeps what was found out about the trustee with the SID.
+func (r *rights) note(sid migrate.SID, found standIn) {
+	r.trustees[sid] = found
+	switch {
+	case found.kept != nil:
+		r.kept = append(r.kept, *found.kept)
+	case found.twin == "":
+		r.unmapped = append(r.unmapped, sid)
 	}
-	mirrored, err := ace.WithSID(twin)
-	r.twins = append(r.twins, mirrored)
-	return err
 }
 
 // stop turns an ambiguous trustee into a finding: taking rights away on a guess would
@@ -172,49 +182,6 @@ func (d *Directories) legacyTest(pair Pair) func(ntsd.ACE) bool {
 		return !ace.Inherited() && (ace.Allows() || ace.Denies()) && ace.SID != pair.Target.MasterSID &&
 			slices.Contains(domains, ace.SID.Domain())
 	}
-}
-
-// twinOf returns the SID that stands at the target for the trustee: the one of the
-// object that matches the source object with that SID, now or once, else of the object
-// that carries it in its own sIDHistory. "" if there is none.
-func (d *Directories) twinOf(ctx context.Context, pair Pair, sid migrate.SID) (migrate.SID, error) {
-	if sid == pair.Source.SID {
-		return pair.Target.SID, nil
-	}
-	source, err := d.Source.bySID(ctx, sid)
-	if err != nil {
-		return "", err
-	}
-	if source != nil {
-		match, err := d.Match(ctx, source, migrate.GUID{})
-		if err != nil {
-			return "", fmt.Errorf("find the twin of %s: %w", sid, err)
-		}
-		if match.Target != nil && match.Target.SID != "" {
-			return match.Target.SID, nil
-		}
-	}
-	target, err := d.Target.bySID(ctx, sid)
-	if err != nil || target == nil {
-		return "", err
-	}
-	return target.SID, nil
-}
-
-// bySID returns the object that has the SID, now or in its sIDHistory; nil if none has.
-func (f *Forest) bySID(ctx context.Context, sid migrate.SID) (*Recipient, error) {
-	b, err := sid.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	found, err := f.ask(ctx, question{
-		filter:  Or(EqBytes(attrSID, b), EqBytes(attrSIDHistory, b)),
-		answers: func(r *Recipient) bool { return r.SID == sid || slices.Contains(r.SIDHistory, sid) },
-	})
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return one(string(sid), found)
 }
 
 // covered reports whether the list has an explicit entry that says at least what want
