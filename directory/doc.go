@@ -6,7 +6,9 @@
 // A step reads both sides, computes a Plan as plain data, and Apply carries it
 // out. The plan of a step that has already been carried out is empty, so any step
 // may run again after a crash. Apply writes every change with its before-image
-// into the Journal before the directory is touched.
+// into the Journal before the directory is touched; an intent is closed as done only if
+// the change is in the directory. Settled waits until every server that was named
+// (Forest.Watch) shows what the step looks after.
 //
 //	Reader(source) ─┐
 //	                ├─► Match ─► PlanX (pure) ─► Plan{Changes, Findings} ─► Apply
