@@ -127,16 +127,27 @@ func (m *Mover) again(reason string) Verdict {
 	return Verdict{until: time.Now().Add(m.Interval), reason: reason, failed: true}
 }
 
-// settle waits until staging once more would change nothing.
+// settle waits until staging once more would change nothing, and every server that is
+// watched shows what was staged.
 func (m *Mover) settle(ctx context.Context, w *work) (Verdict, error) {
 	if err := m.person(ctx, w); err != nil {
 		return Done, err
 	}
 	p, err := m.Directories.PlanStage(ctx, w.pair)
-	if err != nil || len(p.Changes) == 0 {
+	if err != nil {
 		return Done, err
 	}
-	return m.again(fmt.Sprintf("%s does not show all that was staged yet", p.Changes[0].DN)), nil
+	if err := forbid(p.Findings); err != nil {
+		return Done, err
+	}
+	if len(p.Changes) > 0 {
+		return m.again(fmt.Sprintf("%s does not show all that was staged yet", p.Changes[0].DN)), nil
+	}
+	missing, err := m.Directories.Settled(ctx, p)
+	if err != nil || missing == "" {
+		return Done, err
+	}
+	return m.again(missing), nil
 }
 
 // open enables the target mailbox; its targetAddress keeps mail going to the source.

@@ -49,6 +49,7 @@ type directoryConfig struct {
 	ServerName string    `yaml:"server_name"`
 	Bind       string    `yaml:"bind"`
 	Password   secretRef `yaml:"password"`
+	Settle     []string  `yaml:"settle"`
 }
 
 type mailConfig struct {
@@ -172,13 +173,20 @@ func (c *config) checkValues(f *faults) {
 }
 
 func (d directoryConfig) check(key string, f *faults) {
+	d.checkURL(key+".url", d.URL, f)
+	for _, url := range d.Settle {
+		d.checkURL(key+".settle", url, f)
+	}
+}
+
+func (d directoryConfig) checkURL(key, url string, f *faults) {
 	switch {
-	case d.URL == "", strings.HasPrefix(d.URL, "ldaps://"):
-	case strings.HasPrefix(d.URL, "ldap://") && d.StartTLS:
-	case strings.HasPrefix(d.URL, "ldap://"):
-		f.add(key+".url", "%s would send the password in the clear; use ldaps://, or set start_tls: true", d.URL)
+	case url == "", strings.HasPrefix(url, "ldaps://"):
+	case strings.HasPrefix(url, "ldap://") && d.StartTLS:
+	case strings.HasPrefix(url, "ldap://"):
+		f.add(key, "%s would send the password in the clear; use ldaps://, or set start_tls: true", url)
 	default:
-		f.add(key+".url", "%q: want ldaps://server", d.URL)
+		f.add(key, "%q: want ldaps://server", url)
 	}
 }
 

@@ -53,20 +53,37 @@ func (c *connection) forest(ctx context.Context, env *environment, conf *config,
 	if err != nil {
 		return f, usage(fmt.Errorf("%s.directory.password: %w", side, err))
 	}
-	conn, err := ldap.Dial(ctx, ldap.Config{
+	dial := ldap.Config{
 		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
 		BindDN: d.Bind, Password: string(password),
-	})
-	if err != nil {
-		return f, fmt.Errorf("connect to the %s directory: %w", side, err)
 	}
-	c.closers = append(c.closers, conn)
+	conn, err := c.dial(ctx, side, dial)
+	if err != nil {
+		return f, err
+	}
 	f.Reader, f.Writer = conn, conn
+	for _, url := range d.Settle {
+		dial.URL, dial.ServerName = url, ""
+		watched, err := c.dial(ctx, side, dial)
+		if err != nil {
+			return f, err
+		}
+		f.Watch = append(f.Watch, watched)
+	}
 	f.Info, err = directory.Survey(ctx, conn)
 	if err != nil {
 		return f, fmt.Errorf("survey the %s directory: %w", side, err)
 	}
 	return f, nil
+}
+
+func (c *connection) dial(ctx context.Context, side directory.Side, config ldap.Config) (*ldap.Conn, error) {
+	conn, err := ldap.Dial(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the %s directory at %s: %w", side, config.URL, err)
+	}
+	c.closers = append(c.closers, conn)
+	return conn, nil
 }
 
 // mailboxes opens mailboxes over IMAP. It is the batch.Mailboxes of the product.
