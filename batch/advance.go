@@ -134,11 +134,11 @@ func (m *Mover) failedAttempt(ctx context.Context, w *work, cause error) error {
 
 // wait lets the move wait; after a failed attempt only while attempts are left.
 func (m *Mover) wait(ctx context.Context, w *work, v Verdict) error {
-	if v.failed && w.move.Attempt >= m.Attempts {
-		return m.fail(ctx, w, errGaveUp, fmt.Sprintf("gave up after %d attempts: %s", w.move.Attempt, v.reason))
-	}
 	if v.failed {
 		w.move.Attempt++
+	}
+	if v.failed && w.move.Attempt >= m.Attempts {
+		return m.fail(ctx, w, errGaveUp, fmt.Sprintf("gave up after %d attempts: %s", w.move.Attempt, v.reason))
 	}
 	w.move.State, w.move.Reason, w.move.NextAt = Waiting, v.reason, v.until.UTC()
 	if was := w.claim.Move; !v.failed && was.State == Waiting && was.Reason == v.reason {

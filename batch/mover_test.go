@@ -164,7 +164,7 @@ func TestGivesUpAfterItsAttempts(t *testing.T) {
 			t.Fatal(err)
 		}
 		move := n.moves(t)[0]
-		if move.State != batch.Failed || move.Phase != batch.PhaseOpen || tries != 4 || move.Reason != "gave up after 3 attempts: test: server busy" {
+		if move.State != batch.Failed || move.Phase != batch.PhaseOpen || tries != 3 || move.Reason != "gave up after 3 attempts: test: server busy" {
 			t.Errorf("after %d tries: %s in %s, %q", tries, move.State, move.Phase, move.Reason)
 		}
 	})

@@ -18,6 +18,11 @@ func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]
 		return nil, err
 	}
 	findings = append(findings, staged.Findings...)
+	if pair.Evidence != EvidenceTwin && pair.Target != nil && pair.Target.IsMailbox() && pair.Source.IsMailbox() && d.own(pair) {
+		findings = append(findings, forbid("target.opened", pair.Source.String(),
+			fmt.Sprintf("%s was opened by an earlier move of this mailbox, of which this store has no record.", pair.Target.DN),
+			"Go on with the store that began the move: beginning again would double what it has copied."))
+	}
 	if d.Target.Info.HasExchange {
 		findings = append(findings, warn("exchange.owns-mailboxes", pair.Source.String(),
 			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
@@ -76,7 +81,9 @@ func (d *Directories) checkSource(pair Pair) []migrate.Finding {
 	source, whom := pair.Source, pair.Source.String()
 	if !source.IsMailbox() {
 		if pair.Target != nil && pair.Target.IsMailbox() {
-			return []migrate.Finding{note("source.moved", whom, "The mailbox is in the target forest already.")}
+			return []migrate.Finding{forbid("source.moved", whom,
+				"The mailbox is in the target forest already, and this store has no record of how it came there.",
+				"Take it off the batch, or go on with the store that moved it: moving it again would double its messages.")}
 		}
 		return nil // the plan of the stage forbids it
 	}

@@ -59,6 +59,11 @@ func TestOpen(t *testing.T) {
 			l.nothingLeft(t, "open", pair, on("", l.PlanOpen))
 			l.nothingLeft(t, "stage after open", pair, l.PlanStage)
 			findings, err := l.Check(t.Context(), pair, "")
+			if err != nil || len(findings) != 1 || findings[0].Rule != "target.opened" {
+				t.Errorf("a mailbox that nobody knows to have opened is found to be %v, %v", findings, err)
+			}
+			pair.Evidence = directory.EvidenceTwin
+			findings, err = l.Check(t.Context(), pair, "")
 			if err != nil || len(findings) > 0 {
 				t.Errorf("the move's own mailbox is found to be %v, %v", findings, err)
 			}

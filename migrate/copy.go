@@ -334,7 +334,7 @@ func (p *pass) withinLimit() error {
 	}
 	return &Error{
 		Op: "migrate.Copy", Reach: OneMailbox, Retry: Never,
-		Hint: "look at the skipped items in the report, then raise BadItemLimit for this mailbox",
+		Hint: "look at the skipped items in the report, then run the batch again and allow more (--bad-items)",
 		Err:  fmt.Errorf("%d items could not be moved, %d are allowed", p.sum.Skips, p.Limit),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,21 +19,21 @@ type plannedBatch struct {
 	moves []batch.Move
 }
 
-// readBatch parses the batch file; "-" is standard input.
-func readBatch(env *environment, c *config, path string) (plannedBatch, error) {
-	name, in := "stdin", io.NopCloser(env.stdin)
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return plannedBatch{}, usage(fmt.Errorf("read the batch file: %w", err))
-		}
-		name, in = path, file
+// readBatch parses the batch file, whose name is the batch's.
+func readBatch(c *config, path string) (plannedBatch, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return plannedBatch{}, usage(fmt.Errorf("read the batch file: %w", err))
 	}
-	rows, err := batch.ParseFile(name, in)
-	if err := errors.Join(err, in.Close()); err != nil {
+	defer func() { _ = file.Close() }() // read only: nothing can be lost
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return plannedBatch{}, usage(fmt.Errorf("read the batch file: %s is a directory", path))
+	}
+	rows, err := batch.ParseFile(path, file)
+	if err != nil {
 		return plannedBatch{}, err
 	}
-	return newBatch(c, batchName(name), rows), nil
+	return newBatch(c, batchName(path), rows), nil
 }
 
 // batchName is the file's name without directory and extension.
@@ -72,8 +71,8 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 		return err
 	}
 	if begun.Digest != b.Digest {
-		return fmt.Errorf("batch %q began on %s with other rows, and a batch that has begun is locked; put what is new into a file of another name: %w",
-			b.Name, begun.At.Local().Format(time.DateTime), batch.ErrBatchChanged)
+		return usage(fmt.Errorf("batch %q began on %s with other rows, and a batch that has begun is locked; put who is new into a file of another name",
+			b.Name, begun.At.Local().Format(time.DateTime)))
 	}
 	b.Batch = begun
 	b.moves, err = movesOf(ctx, st, batch.Query{Batch: begun.ID})

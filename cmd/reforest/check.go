@@ -22,7 +22,7 @@ EXIT STATUS
   0 nothing forbids a run; 4 something does; 10 usage or configuration;
   12 a server refused the credentials; 1 any other error`,
 		Example: "  reforest check tonight.csv",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    between(0, 1, "at most one batch file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCheck(cmd.Context(), env, options, args)
 		},
@@ -36,7 +36,7 @@ func runCheck(ctx context.Context, env *environment, options *globalOptions, arg
 	}
 	b := plannedBatch{}
 	if len(args) == 1 {
-		if b, err = readBatch(env, c, args[0]); err != nil {
+		if b, err = readBatch(c, args[0]); err != nil {
 			return err
 		}
 	}

@@ -153,7 +153,18 @@ func (c *config) checkValues(f *faults) {
 		f.add("target.legacy_dn", "%q: want organisation and group: /o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", c.Target.LegacyDN)
 	}
 	if c.Source.Domain != "" && strings.EqualFold(c.Source.Domain, c.Target.Domain) {
-		f.add("target.domain", "is the source's domain too; each side needs one that it alone is authoritative for, or mail loops")
+		f.add("target.domain", "target.domain is the source's domain too; each side needs one that it alone is authoritative for, or mail loops")
+	}
+	if c.Target.OU != "" && !strings.Contains(c.Target.OU, "=") {
+		f.add("target.ou", "%q: want a distinguished name, such as OU=Moved,DC=fabrikam,DC=example", c.Target.OU)
+	}
+	for key, path := range map[string]string{
+		"source.directory.ca": c.Source.Directory.CA, "source.mail.ca": c.Source.Mail.CA,
+		"target.directory.ca": c.Target.Directory.CA, "target.mail.ca": c.Target.Mail.CA,
+	} {
+		if _, err := os.Stat(within(c.dir(), path)); path != "" && err != nil {
+			f.add(key, "%v", err)
+		}
 	}
 	for _, sid := range c.Source.LegacySIDs {
 		if _, err := migrate.ParseSID(sid); err != nil {
@@ -164,7 +175,7 @@ func (c *config) checkValues(f *faults) {
 		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
 	} {
 		if n <= 0 {
-			f.add(key, "must be more than nothing")
+			f.add(key, "%s must be more than nothing", key)
 		}
 	}
 	if c.Limits.BadItems < -1 {
@@ -233,7 +244,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	var h, m, s int
 	var rest string
 	n, _ := fmt.Sscanf(string(text)+" .", "%d:%d:%d %s", &h, &m, &s, &rest)
-	if n != 4 || rest != "." || h < 0 || m < 0 || m > 59 || s < 0 || s > 59 {
+	if n != 4 || strings.HasPrefix(string(text), "-") || rest != "." || h < 0 || m < 0 || m > 59 || s < 0 || s > 59 {
 		return fmt.Errorf("%q: want hours:minutes:seconds, such as 00:00:30", text)
 	}
 	*d = duration(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second)

@@ -20,6 +20,12 @@ const (
 	lineEvery   = 5 * time.Second
 )
 
+// The bar's own columns, and those of the bar with its figures.
+const (
+	barWidth  = 16
+	besideBar = barWidth + 40
+)
+
 // A display shows how a run comes on. It asks the store, never a worker.
 type display struct {
 	env   *environment
@@ -35,8 +41,8 @@ func newDisplay(env *environment, asJSON bool, st *store.Store, id batch.ID) *di
 	if env.terminal && !asJSON {
 		d.bar = progressbar.NewOptions64(-1,
 			progressbar.OptionSetWriter(env.stderr), progressbar.OptionShowBytes(true),
-			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true),
-			progressbar.OptionThrottle(redrawEvery/2))
+			progressbar.OptionSetWidth(barWidth), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(redrawEvery/2))
 	}
 	return d
 }
@@ -121,7 +127,8 @@ func (s *snapshot) add(move batch.Move) {
 }
 
 func (s snapshot) String() string {
-	text := fmt.Sprintf("%d of %d moved, %d under way, %d waiting, %d failed; %d items, %s", s.Moved, s.Mailboxes, s.Moving, s.Waiting, s.Failed, s.Items, size(s.Bytes))
+	text := fmt.Sprintf("%d of %d moved, %d under way, %d waiting, %d to begin, %d failed; %d items, %s",
+		s.Moved, s.Mailboxes, s.Moving, s.Waiting, s.Planned, s.Failed, s.Items, size(s.Bytes))
 	if s.Next != "" {
 		text += "; " + s.Next
 	}
@@ -139,9 +146,10 @@ func (d *display) draw(ctx context.Context) {
 	case d.json:
 		_ = json.NewEncoder(d.env.stdout).Encode(s)
 	case d.bar != nil:
-		d.bar.ChangeMax64(max(s.TotalBytes, 1))
-		d.bar.Describe(short(printable(s.String()), 100))
-		_ = d.bar.Set64(min(s.Bytes, max(s.TotalBytes, 1)))
+		// A bar that has reached its end is never drawn again, and totals still grow.
+		d.bar.ChangeMax64(s.TotalBytes + 1)
+		d.bar.Describe(short(printable(s.String()), max(d.env.width()-besideBar, 20)))
+		_ = d.bar.Set64(s.Bytes)
 	default:
 		d.env.say("%s", printable(s.String()))
 	}

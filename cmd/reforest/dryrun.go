@@ -30,8 +30,15 @@ func printPlans(ctx context.Context, env *environment, options *runOptions, conn
 	if err := printFindings(env.stderr, p.findings); err != nil {
 		return err
 	}
+	if err := p.forbidden(); err != nil {
+		return err
+	}
+	if len(p.pairs) == 0 {
+		env.say("All mailboxes of the batch have begun or ended; nothing is left to stage. Nothing was changed.")
+		return nil
+	}
 	env.say("%d mailboxes would be staged as above, then opened, copied, switched, cleaned and verified. Nothing was changed.", len(p.pairs))
-	return p.forbidden()
+	return nil
 }
 
 func printPlan(env *environment, options *runOptions, pair directory.Pair, plan directory.Plan) error {

@@ -42,6 +42,7 @@ func writeTemplate(env *environment, path string) error {
 	}
 	_, err = file.Write(configTemplate)
 	if err := errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(path) // half a configuration is worse than none
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	_, err = fmt.Fprintf(env.stderr, "Wrote %s. Fill it in, then: reforest check --config %s\n", path, path)

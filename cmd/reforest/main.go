@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,18 @@ type environment struct {
 	stderr    io.Writer // talk
 	getenv    func(string) string
 	terminal  bool            // stdin and stderr are a terminal somebody sits at
-	interrupt <-chan struct{} // closed by the first Ctrl-C: finish the item, save, stop
+	interrupt <-chan struct{} // closed by the first Ctrl-C while working: finish the item, save, stop
+	working   atomic.Bool     // there is something to finish and save
+}
+
+// width returns how many columns the terminal has.
+func (e *environment) width() int {
+	if file, ok := e.stderr.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return columns
+		}
+	}
+	return 80
 }
 
 // say talks to whoever runs the program. Talk that nobody can hear stops nothing.
@@ -37,19 +49,25 @@ func main() {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())) &&
 			os.Getenv("TERM") != "dumb" && os.Getenv("CI") == "",
-		interrupt: interrupts(cancel),
 	}
+	env.interrupt = interrupts(cancel, &env.working)
 	os.Exit(execute(ctx, env, os.Args[1:]))
 }
 
 // interrupts turns signals into a stop in three stages: the first closes the channel,
-// the second ends the context, the third ends the process.
-func interrupts(cancel context.CancelCauseFunc) <-chan struct{} {
+// the second ends the context, the third ends the process. Where nothing is being
+// worked on yet the first ends the context at once.
+func interrupts(cancel context.CancelCauseFunc, working *atomic.Bool) <-chan struct{} {
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	first := make(chan struct{})
 	go func() {
 		<-signals
+		if !working.Load() {
+			cancel(errInterrupted)
+			<-signals
+			os.Exit(exitInterrupted)
+		}
 		fmt.Fprintln(os.Stderr, "\nStopping after the item in hand; everything is saved. Once more: stop at once.")
 		close(first)
 		<-signals
@@ -104,8 +122,16 @@ batches, and can tell anyone where any mailbox is.
 Begin with a rehearsal on two forests inside this process; it needs nothing else:
 
   reforest demo`,
+		Version:       version + " " + commit(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("there is no command %q; reforest help lists them", args[0]))
+			}
+			return cmd.Help()
+		},
 	}
 	options := &globalOptions{}
 	root.PersistentFlags().StringVarP(&options.config, "config", "c", "reforest.yaml", "configuration `file`")
@@ -129,9 +155,11 @@ type globalOptions struct {
 }
 
 // exactly checks the number of arguments and says what is missing in words.
-func exactly(n int, what string) cobra.PositionalArgs {
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == n {
+		if len(args) >= least && len(args) <= most {
 			return nil
 		}
 		return usage(fmt.Errorf("%s takes %s; see: reforest %s --help", cmd.Name(), what, cmd.Name()))

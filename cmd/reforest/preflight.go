@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 		Directories: conn.directories,
 		Look: func(move batch.Move, pair directory.Pair) {
 			p.patience.say("Checked %d of %d mailboxes in the directories.", move.Seq+1, len(moves))
-			if pair.Source != nil {
+			if pair.Source != nil && pair.Source.IsMailbox() {
 				p.pairs = append(p.pairs, pair)
 			}
 		},
@@ -70,22 +71,22 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	var refused error
 	var findings []migrate.Finding
+	if len(p.pairs) == 0 {
+		return p.probes(ctx, conn)
+	}
 	for i, pair := range p.pairs {
 		p.patience.say("Opened %d of %d source mailboxes.", i, len(p.pairs))
 		err := conn.mailboxes.trySource(ctx, pair.Source)
 		if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
-			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source.DisplayName, err)
+			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
 		}
 		if err != nil {
-			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source.DisplayName, err)
+			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
 			findings = append(findings, migrate.Finding{
-				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: string(pair.Source.Mail), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
+				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: pair.Source.String(), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
 				Mend: "see whether it is there, and whether the migration account may open it",
 			})
 		}
-	}
-	if len(p.pairs) == 0 {
-		return nil
 	}
 	if len(findings) == len(p.pairs) {
 		return refused
@@ -94,8 +95,40 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	return conn.mailboxes.probeTarget(ctx, p.pairs[0])
 }
 
+// probes logs in to the mailboxes that the configuration names for it, where there is
+// nobody whose mailbox could be opened.
+func (p *preflight) probes(ctx context.Context, conn *connection) error {
+	for side, server := range map[directory.Side]mailServer{directory.Source: conn.mailboxes.source, directory.Target: conn.mailboxes.target} {
+		if server.probe == "" {
+			p.findings = append(p.findings, migrate.Finding{
+				Rule: "mail.untried", Severity: migrate.Note, Whom: string(side), What: "The mail server was not tried: no mailbox is named that could be opened.",
+				Mend: fmt.Sprintf("Name one in %s.mail.probe, or check with a batch file.", side),
+			})
+			continue
+		}
+		if err := server.try(ctx, server.probe); err != nil {
+			return fmt.Errorf("log in to the %s mail server for %s: %w", side, server.probe, err)
+		}
+	}
+	return nil
+}
+
+// try logs in to a mailbox and out again.
+func (s mailServer) try(ctx context.Context, mailbox string) error {
+	c := s.Config
+	c.Mailbox = mailbox
+	conn, err := imap.Dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	return conn.Close() //nolint:contextcheck // it has its own short time
+}
+
 // trySource opens a source mailbox and lists its folders.
 func (m *mailboxes) trySource(ctx context.Context, person *directory.Recipient) error {
+	if m.source.of(person).Mailbox == "" {
+		return &migrate.Error{Op: "check", Reach: migrate.OneMailbox, Err: errors.New("it has no mail address, or none of the kind that source.mail.mailbox names")}
+	}
 	source, closer, err := m.OpenSource(ctx, person)
 	if err != nil {
 		return err
@@ -111,15 +144,11 @@ func (m *mailboxes) probeTarget(ctx context.Context, first directory.Pair) error
 	if person == nil || m.target.of(person).Mailbox == "" {
 		person = first.Source
 	}
-	c := m.target.of(person)
-	if m.target.probe != "" {
-		c.Mailbox = m.target.probe
+	mailbox := cmp.Or(m.target.probe, m.target.of(person).Mailbox)
+	if err := m.target.try(ctx, mailbox); err != nil {
+		return fmt.Errorf("log in to the target's mail server for %s: %w", mailbox, err)
 	}
-	target, err := imap.OpenTarget(ctx, c)
-	if err != nil {
-		return fmt.Errorf("log in to the target's mail server for %s: %w", c.Mailbox, err)
-	}
-	return target.Close() //nolint:contextcheck // it has its own short time
+	return nil
 }
 
 // forbidden returns an error if a finding forbids the run.

@@ -196,6 +196,12 @@ func TestBadInputChangesNothing(t *testing.T) {
 			},
 			code: exitCredentials, says: []string{"target's mail server"},
 		},
+		"someone without a mailbox, and someone unknown": {
+			prepare: func(t *testing.T, r *rehearsal) {
+				r.write(t, demoBatch, "Administrator\nanna.berg@alpine.test\nnobody@alpine.test\n")
+			},
+			code: exitForbidden, says: []string{"Administrator", "source.not-mailbox", "nobody@alpine.test"},
+		},
 		"a certificate of another authority": {
 			prepare: func(t *testing.T, r *rehearsal) {
 				other, err := ldapd.NewAuthority()
@@ -397,6 +403,48 @@ func waitForEvent(t *testing.T, lines *json.Decoder, kind string) {
 		if line.MessageType == "event" && line.Kind == kind && line.Attempt > 0 {
 			return
 		}
+	}
+}
+
+// Without its store a finished batch is not moved a second time.
+func TestLostStoreDoublesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, "anna.berg@alpine.test\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	had := r.Target.Mail.Snapshot("anna.berg@alpine.test")
+	r.edit(t, "store: reforest.db", "store: other.db")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitForbidden, "source.moved")
+	if diff := cmp.Diff(had, r.Target.Mail.Snapshot("anna.berg@alpine.test")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Reports that cannot be written do not cost the table.
+func TestReportsThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, "anna.berg@alpine.test\n")
+	r.write(t, "taken", "")
+	r.edit(t, "reports: reports", "reports: taken")
+	got := r.reforest(t, "run", demoBatch, "--yes")
+	got.wants(t, exitFailure, "make it again with: reforest report")
+	if !strings.Contains(got.stdout, "1 of 1 moved") {
+		t.Errorf("no table:\n%s", got.stdout)
+	}
+	r.edit(t, "reports: taken", "reports: reports")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone) // nothing is left but the report
+}
+
+// Wrong commands and arguments are wrong usage.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	r := &rehearsal{dir: t.TempDir()}
+	for _, args := range [][]string{{"chekc"}, {"status", "a", "b"}, {"run"}, {"run", "a", "--bad-items", "-7"}, {"check", "--nope"}, {"report", "--format", "pdf"}} {
+		r.reforest(t, args...).wants(t, exitUsage)
+	}
+	if got := r.reforest(t, "--version"); got.code != exitDone || !strings.Contains(got.stdout, version) {
+		t.Errorf("--version: %+v", got)
 	}
 }
 

@@ -29,7 +29,7 @@ run that was killed. The XML is described by reports/run.xsd (--format xsd write
 EXIT STATUS
   0 written; 1 there is no such run; 10 usage or configuration`,
 		Example: "  reforest report --format csv",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    between(0, 1, "at most one run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runReport(cmd.Context(), env, options, args)
 		},

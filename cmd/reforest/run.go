@@ -30,7 +30,8 @@ func newRunCommand(env *environment, global *globalOptions) *cobra.Command {
 		Short: "Move the mailboxes of a batch file, through all phases to the end",
 		Long: `Move every mailbox of the batch file: match, stage, settle, open, copy, switch, clean
 and verify. The file is a plain list, one identity a line, or a CSV file with the header
-Identity or EmailAddress, TargetDatabase, BadItemLimit.
+Identity or EmailAddress, TargetDatabase, BadItemLimit. The file's name is the batch's
+name. A batch that has begun is locked: the next night's list needs another name.
 
 A run may be stopped with Ctrl-C, or killed, and run again: it goes on where it was.
 Mailboxes that failed are tried again.
@@ -53,18 +54,21 @@ EXIT STATUS
 }
 
 func runRun(ctx context.Context, env *environment, options *runOptions, path string) (err error) {
+	if options.badItems < -1 {
+		return usage(errors.New("--bad-items: want a number of items, or -1 for any number"))
+	}
 	c, err := loadConfig(options.config)
 	if err != nil {
 		return err
 	}
-	b, err := readBatch(env, c, path)
+	b, err := readBatch(c, path)
 	if err != nil {
 		return err
 	}
 	if options.dryRun {
 		return dryRun(ctx, env, options, c, b)
 	}
-	if err := confirm(env, options, b); err != nil {
+	if err := confirm(ctx, env, options, b); err != nil {
 		return err
 	}
 	unlock, err := lockStore(c.storePath())
@@ -121,7 +125,7 @@ func mayRun(ctx context.Context, env *environment, conn *connection, st *store.S
 }
 
 // confirm asks before anything is written, where somebody can answer.
-func confirm(env *environment, options *runOptions, b plannedBatch) error {
+func confirm(ctx context.Context, env *environment, options *runOptions, b plannedBatch) error {
 	if options.yes {
 		return nil
 	}
@@ -129,11 +133,20 @@ func confirm(env *environment, options *runOptions, b plannedBatch) error {
 		return usage(errors.New("nobody is here to ask; give --yes to write, or --dry-run to look"))
 	}
 	env.say("Move %d mailboxes of batch %q? [y/N]", len(b.moves), b.Name)
-	answer, err := bufio.NewReader(env.stdin).ReadString('\n')
-	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
-		return usage(errors.New("not confirmed; nothing was changed"))
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(env.stdin).ReadString('\n') // no answer is no
+		answers <- answer
+	}()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case answer := <-answers:
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
+			return nil
+		}
 	}
-	return nil
+	return usage(errors.New("not confirmed; nothing was changed"))
 }
 
 // A runner carries one run from beginning to end.
@@ -162,6 +175,7 @@ func (r *runner) run(ctx context.Context) error {
 		return err
 	}
 	stopShow := r.show.start(ctx)
+	r.env.working.Store(true)
 	failure := r.pool().Run(ctx, r.id, r.batch.ID)
 	stopShow()
 	// What has happened goes on record also when the run was interrupted.
@@ -221,9 +235,9 @@ func (r *runner) report(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("build the report: %w", err)
 	}
-	paths, err := report.Save(r.config.reportsPath())
-	if err != nil {
-		return fmt.Errorf("save the report: %w", err)
+	paths, saveErr := report.Save(r.config.reportsPath())
+	if saveErr != nil {
+		saveErr = fmt.Errorf("%w; make it again with: reforest report %s", saveErr, r.id)
 	}
-	return r.show.summary(ctx, report, paths)
+	return errors.Join(r.show.summary(ctx, report, paths), saveErr)
 }

@@ -31,7 +31,7 @@ either: how every batch stands. Works while a run is under way.
 EXIT STATUS
   0 found; 1 nobody and no batch of that name is known; 10 usage or configuration`,
 		Example: "  reforest status anna.berg@alpine.test\n  reforest status tonight",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    between(0, 1, "at most one person or batch"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runStatus(cmd.Context(), env, options, args)
 		},

@@ -109,9 +109,17 @@ func movesTable(moves []batch.Move, notes map[int]string) string {
 	for _, number := range []int{3, 4, 5} {
 		right = append(right, table.ColumnConfig{Number: number, Align: text.AlignRight})
 	}
-	w.SetColumnConfigs(append(right, table.ColumnConfig{Number: 6, WidthMax: 60}))
+	w.SetColumnConfigs(append(right, table.ColumnConfig{Number: 6, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}))
+	names := map[string]int{}
 	for _, move := range moves {
-		w.AppendRow(table.Row{printable(nameOf(move)), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
+		names[nameOf(move)]++
+	}
+	for _, move := range moves {
+		name := nameOf(move)
+		if names[name] > 1 {
+			name += " (" + move.Identity + ")"
+		}
+		w.AppendRow(table.Row{printable(name), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
 	}
 	return w.Render()
 }

@@ -52,7 +52,7 @@ func (r *rehearsal) run(t *testing.T, meddle func(*connection)) (map[string]batc
 	}
 	c.Retry = retryConfig{Interval: duration(50 * time.Millisecond), Attempts: 3}
 	c.Switch.Drain = duration(50 * time.Millisecond)
-	b, err := readBatch(env, c, filepath.Join(r.dir, demoBatch))
+	b, err := readBatch(c, filepath.Join(r.dir, demoBatch))
 	if err != nil {
 		t.Fatal(err)
 	}

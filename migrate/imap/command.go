@@ -109,6 +109,9 @@ func (c *Conn) awaitContinuation(tag string) (*status, error) {
 // do sends a command and hands the untagged responses to handle until the tagged
 // one comes, which it returns whatever it says.
 func (c *Conn) do(ctx context.Context, op string, handle handler, parts ...part) (status, error) {
+	if ctx.Err() != nil {
+		return status{}, lost(ctx, op, ctx.Err()) // tie might be too slow to stop a quick command
+	}
 	if c.broken {
 		return status{}, lost(ctx, op, errors.New("the connection is closed"))
 	}
