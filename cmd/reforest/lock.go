@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/gofrs/flock"
 )
@@ -19,4 +20,21 @@ func lockStore(path string) (unlock func() error, err error) {
 		return nil, &exitError{exitLocked, errors.New("another run is working on " + path + "; wait for it, or look at it with: reforest status")}
 	}
 	return lock.Unlock, nil
+}
+
+// storeIsLocked reports whether a run holds the store. The lock file is not made for
+// asking.
+func storeIsLocked(path string) (bool, error) {
+	if _, err := os.Stat(path + ".lock"); err != nil {
+		return false, nil //nolint:nilerr // nobody ever locked it, or nobody lets us see
+	}
+	lock := flock.New(path+".lock", flock.SetFlag(os.O_RDONLY))
+	got, err := lock.TryRLock()
+	if err != nil {
+		return false, fmt.Errorf("see whether a run is at work: %w", err)
+	}
+	if !got {
+		return true, nil
+	}
+	return false, lock.Unlock()
 }

@@ -371,6 +371,9 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitForEvent(t, json.NewDecoder(lines), "wait")
+	if status := r.reforest(t, "status", lab.PushedBack().Mail()); strings.Contains(status.stdout, "No run") {
+		t.Errorf("status while a run is at work: %q", status.stdout)
+	}
 	locked := r.reforest(t, "run", demoBatch, "--yes")
 	locked.wants(t, exitLocked, "another run")
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -380,7 +383,7 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 		t.Errorf("after Ctrl-C: %v\n%s", err, errs.String())
 	}
 	status := r.reforest(t, "status", lab.PushedBack().Mail())
-	if ok, err := regexp.MatchString(`come back later.*attempt 1 of 20`, status.stdout); err != nil || !ok || strings.Count(status.stdout, "\n") != 1 {
+	if ok, err := regexp.MatchString(`come back later.*attempt 1 of 20.*No run is at work on it now`, status.stdout); err != nil || !ok || strings.Count(status.stdout, "\n") != 1 {
 		t.Errorf("status of one who waits: %q", status.stdout)
 	}
 	r.edit(t, "00:00:10", "00:00:01")

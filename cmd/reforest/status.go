@@ -74,7 +74,7 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 		return err
 	}
 	if len(moves) > 0 {
-		return statusOfOne(env, options, latest(moves))
+		return statusOfOne(ctx, env, options, st, latest(moves))
 	}
 	found, err := st.Batch(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -118,20 +118,44 @@ func latest(moves []batch.Move) batch.Move {
 	return last
 }
 
-func statusOfOne(env *environment, options *globalOptions, move batch.Move) error {
-	if options.json {
-		return json.NewEncoder(env.stdout).Encode(statusLine(move))
+func statusOfOne(ctx context.Context, env *environment, options *globalOptions, st *store.Store, move batch.Move) error {
+	working, err := working(ctx, st, move.Batch)
+	if err != nil {
+		return err
 	}
-	_, err := fmt.Fprintln(env.stdout, printable(reports.Sentence(move, time.Now())))
+	line := statusLine(move, working)
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(line)
+	}
+	_, err = fmt.Fprintln(env.stdout, printable(line["sentence"].(string)))
 	return err
 }
 
+// working reports whether a run is at work on the batch: one that has not ended, and
+// still holds the store. A run that was killed holds it no longer.
+func working(ctx context.Context, st *store.Store, id batch.ID) (bool, error) {
+	runs, err := st.Runs(ctx, id)
+	if err != nil || len(runs) == 0 || !runs[0].EndedAt.IsZero() {
+		return false, err
+	}
+	return storeIsLocked(st.Path())
+}
+
+// sentence answers "have I been moved?", and says it if nobody is at work on it.
+func sentence(move batch.Move, working bool) string {
+	text := reports.Sentence(move, time.Now())
+	if working || move.State.Ended() || move.State == batch.Planned && move.StartedAt.IsZero() {
+		return text
+	}
+	return text + " No run is at work on it now; it goes on with the next."
+}
+
 // statusLine is a move as --json prints it.
-func statusLine(move batch.Move) map[string]any {
+func statusLine(move batch.Move, working bool) map[string]any {
 	line := map[string]any{
 		"message_type": "status", "batch": move.Batch, "identity": move.Identity, "display_name": move.DisplayName, "mail": move.Mail,
 		"state": move.State, "phase": move.Phase, "items": move.Items, "bytes": move.Bytes, "skips": move.Skips,
-		"sentence": reports.Sentence(move, time.Now()),
+		"sentence": sentence(move, working), "run_at_work": working,
 	}
 	if move.Reason != "" {
 		line["reason"], line["attempt"], line["of"] = move.Reason, move.Attempt, move.Of
@@ -149,16 +173,41 @@ func statusOfBatch(ctx context.Context, env *environment, options *globalOptions
 	if err != nil {
 		return err
 	}
-	if !options.json {
-		_, err := fmt.Fprintln(env.stdout, movesTable(moves, nil))
+	working, err := working(ctx, st, b.ID)
+	if err != nil {
 		return err
 	}
+	if !options.json {
+		return tableOfBatch(ctx, env, st, b, moves, working)
+	}
 	for _, move := range moves {
-		if err := json.NewEncoder(env.stdout).Encode(statusLine(move)); err != nil {
+		if err := json.NewEncoder(env.stdout).Encode(statusLine(move, working)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tableOfBatch prints a batch's mailboxes and its runs.
+func tableOfBatch(ctx context.Context, env *environment, st *store.Store, b batch.Batch, moves []batch.Move, working bool) error {
+	lines := []string{movesTable(moves, nil)}
+	runs, err := st.Runs(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	for i, run := range runs {
+		outcome := string(run.Outcome)
+		switch {
+		case outcome != "":
+		case i == 0 && working:
+			outcome = "at work"
+		default:
+			outcome = "killed"
+		}
+		lines = append(lines, fmt.Sprintf("Run %s: %s", run.ID, outcome))
+	}
+	_, err = fmt.Fprintln(env.stdout, strings.Join(lines, "\n"))
+	return err
 }
 
 func statusOfAll(ctx context.Context, env *environment, options *globalOptions, st *store.Store) error {
