@@ -90,6 +90,11 @@ type Move struct {
 	TargetDN    string
 	TargetGUID  migrate.GUID // the twin's objectGUID; zero until staged
 
+	// Names are further names people may look for: addresses, X500 names, login names,
+	// GUID; without a type prefix. They only go in: Commit adds them to those that are
+	// in the store, which keeps names that are gone, and what a store returns has none.
+	Names []string
+
 	State   State
 	Phase   Phase     // the phase that is under way or comes next
 	Step    string    // where in the phase: "tail", "disconnect"; for people

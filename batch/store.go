@@ -29,10 +29,12 @@ type Claim struct {
 	Move Move
 }
 
-// A Query selects moves. Zero fields select all.
+// A Query selects moves. Zero fields select all. Who is compared as a whole, without
+// regard to case; a type prefix such as smtp: does not count, and an address that
+// encapsulates a legacyExchangeDN, as a bounce has it (IMCEAEX-…), is that name.
 type Query struct {
 	Batch  ID
-	Who    string       // a move whose identity, mail, display name or DN is this, without regard to case
+	Who    string       // a move whose identity, mail, display name, DN or one of Names is this, see below
 	Source migrate.GUID // moves of this source object
 	Open   bool         // only those that have not ended
 }
@@ -47,12 +49,12 @@ type Store interface {
 	// batch is staged before anyone is switched, then by NextAt, so that nobody is
 	// passed over for ever, then by Seq. False: there is none now.
 	Claim(ctx context.Context, want Want) (Claim, bool, error)
-	// Commit stores the move's row and appends the events in one transaction, unless
-	// the claim's epoch is no longer the move's.
+	// Commit stores the move's row, adds its Names to those it had, and appends the
+	// events in one transaction, unless the claim's epoch is no longer the move's.
 	Commit(ctx context.Context, claim Claim, move Move, events ...Event) error
 	// Journals returns the journals of the claimed move.
 	Journals(claim Claim) (migrate.Journal, directory.Journal)
-	// Moves yields moves in the order of Seq.
+	// Moves yields moves in the order of Seq, without Names.
 	Moves(ctx context.Context, query Query) iter.Seq2[Move, error]
 }
 

@@ -48,6 +48,8 @@ func Run(t *testing.T, options Options) {
 		"fencing":          fencing,
 		"events":           events,
 		"queries":          queries,
+		"names":            names,
+		"names stay":       namesStay,
 		"runs":             runs,
 		"another chance":   anotherChance,
 		"content journal":  contentJournal,

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"reforest/batch"
-	"reforest/directory"
 	"reforest/migrate"
 )
 
@@ -57,12 +56,9 @@ func moveValues(m batch.Move) []any {
 func keyValues(m batch.Move) []any {
 	return []any{
 		m.State.Ended(), key(m.Identity), key(string(m.Mail)), key(m.DisplayName),
-		directory.DN(m.SourceDN).Key(), directory.DN(m.TargetDN).Key(),
+		dnKey(m.SourceDN), dnKey(m.TargetDN),
 	}
 }
-
-// key returns the form under which two names are the same for a Query.
-func key(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 func scanMove(rows *sql.Rows) (batch.Move, error) {
 	var m batch.Move

@@ -65,6 +65,9 @@ func insertBatch(ctx context.Context, t *tx, plan batch.Batch, moves []batch.Mov
 		if _, err := t.exec(ctx, keepMove, "", string(move.ID)); err != nil {
 			return fmt.Errorf("store move %q: %w", move.ID, err)
 		}
+		if err := addNames(ctx, t, move); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -142,8 +145,10 @@ func storeMove(ctx context.Context, t *tx, run batch.RunID, move batch.Move) err
 	if _, err := t.exec(ctx, updateMove, values...); err != nil {
 		return fmt.Errorf("store move %q: %w", move.ID, err)
 	}
-	_, err = t.exec(ctx, keepMove, string(run), string(move.ID))
-	return err
+	if _, err = t.exec(ctx, keepMove, string(run), string(move.ID)); err != nil {
+		return fmt.Errorf("store move %q: %w", move.ID, err)
+	}
+	return addNames(ctx, t, move)
 }
 
 // fence refuses a claim that is no longer the move's.
@@ -202,9 +207,7 @@ func selectMoves(query batch.Query) (string, []any) {
 		where = append(where, "m.ended = 0")
 	}
 	if query.Who != "" {
-		where = append(where, `? <> '' AND (m.identity_key = ? OR m.mail_key = ? OR m.name_key = ?
-			OR m.source_key = ? OR m.target_key = ?)`)
-		args = append(args, whoKeys(query.Who)...)
+		where, args = append(where, whoIs), append(args, whoArgs(query.Who)...)
 	}
 	text := `SELECT m.` + strings.Join(columnList(moveColumns), ", m.") +
 		` FROM moves m JOIN batches b ON b.id = m.batch_id`

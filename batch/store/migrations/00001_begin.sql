@@ -67,6 +67,14 @@ CREATE INDEX moves_by_source ON moves (source_key);
 CREATE INDEX moves_by_target ON moves (target_key);
 CREATE INDEX moves_by_guid ON moves (source_guid);
 
+-- Further names under which people look for a move, in the form that is compared.
+CREATE TABLE move_names (
+    move_id TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    PRIMARY KEY (move_id, key)
+);
+CREATE INDEX move_names_by_key ON move_names (key, move_id);
+
 -- The move's row as each run left it; run '' is the row as planned.
 CREATE TABLE move_runs (
     run_id           TEXT NOT NULL,
