@@ -135,6 +135,18 @@ func (s snapshot) String() string {
 	return text
 }
 
+// brief says what has to be seen first beside the bar: it may be cut.
+func (s snapshot) brief() string {
+	text := fmt.Sprintf("%d/%d moved, %d waiting", s.Moved, s.Mailboxes, s.Waiting)
+	if s.Failed > 0 {
+		text = fmt.Sprintf("%d/%d moved, %d failed, %d waiting", s.Moved, s.Mailboxes, s.Failed, s.Waiting)
+	}
+	if s.Next != "" {
+		text += ": " + s.Next
+	}
+	return text
+}
+
 func (d *display) draw(ctx context.Context) {
 	s, err := d.snapshot(ctx)
 	if err != nil {
@@ -148,7 +160,7 @@ func (d *display) draw(ctx context.Context) {
 	case d.bar != nil:
 		// A bar that has reached its end is never drawn again, and totals still grow.
 		d.bar.ChangeMax64(s.TotalBytes + 1)
-		d.bar.Describe(short(printable(s.String()), max(d.env.width()-besideBar, 20)))
+		d.bar.Describe(short(printable(s.brief()), max(d.env.width()-besideBar, 24)))
 		_ = d.bar.Set64(s.Bytes)
 	default:
 		d.env.say("%s", printable(s.String()))
