@@ -41,7 +41,8 @@ func columns() []column {
 		{"Started", func(_ *Report, m *Move) string { return m.Started.String() }},
 		{"Ended", func(_ *Report, m *Move) string { return m.Ended.String() }},
 		{"OverallDuration", func(_ *Report, m *Move) string { return duration(m) }},
-		{"Waits", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Waits)) }},
+		{"Waits", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.failures())) }},
+		{"LastWaitReason", func(_ *Report, m *Move) string { return guard(lastWait(m)) }},
 		{"Passes", func(_ *Report, m *Move) string { return strconv.Itoa(m.PassesMade) }},
 		{"TotalMailboxItemCount", func(_ *Report, m *Move) string { return number(m.TotalItems) }},
 		{"TotalMailboxSize", func(_ *Report, m *Move) string { return number(m.TotalBytes) }},
@@ -49,6 +50,7 @@ func columns() []column {
 		{"BytesTransferred", func(_ *Report, m *Move) string { return number(m.Bytes) }},
 		{"BadItemLimit", func(_ *Report, m *Move) string { return number(m.SkipLimit) }},
 		{"BadItemsEncountered", func(_ *Report, m *Move) string { return number(m.Skipped) }},
+		{"SkipReasons", func(_ *Report, m *Move) string { return guard(skipReasons(m)) }},
 		{"Findings", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Findings)) }},
 		{"FoldersMapped", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Folders)) }},
 		{"DirectoryChanges", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Changes)) }},
@@ -120,8 +122,40 @@ func guard(text string) string {
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// percent is how much of the content has been dealt with; "" where the size of the
-// whole is not known.
+// lastWait is why the move last waited after a failed attempt; "" if it never did.
+func lastWait(m *Move) string {
+	if waits := m.failures(); len(waits) > 0 {
+		return waits[len(waits)-1].Reason
+	}
+	return ""
+}
+
+// maxReasons bounds SkipReasons, in runes: the whole is in the other formats.
+const maxReasons = 500
+
+// skipReasons are the reasons of the skips, each once.
+func skipReasons(m *Move) string {
+	var reasons []string
+	seen := map[string]bool{}
+	for _, skip := range m.Skips {
+		if !seen[skip.Reason] {
+			reasons, seen[skip.Reason] = append(reasons, skip.Reason), true
+		}
+	}
+	return cut(strings.Join(reasons, "; "), maxReasons)
+}
+
+// cut returns at most limit runes of text, with … in the place of what is missing.
+func cut(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
+
+// percent is how much of the content has been dealt with: what was brought and what
+// was skipped, of the whole; "" where the size of the whole is not known. A move that
+// has not ended is never at 100: what came to the source since has yet to be looked for.
 func percent(m *Move) string {
 	switch {
 	case m.State == string(batch.Moved), m.State == string(batch.MovedWithSkips):
@@ -129,7 +163,12 @@ func percent(m *Move) string {
 	case m.TotalItems <= 0:
 		return ""
 	}
-	return number(min(m.Items+m.Skipped, m.TotalItems) * 100 / m.TotalItems)
+	most := int64(100)
+	if !batch.State(m.State).Ended() {
+		most = 99
+	}
+	done := min(m.Items+m.Skipped, m.TotalItems)
+	return number(min(done*100/m.TotalItems, most))
 }
 
 // duration is the time from the first touch to the end, "" before the end.

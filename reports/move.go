@@ -45,7 +45,7 @@ func moveOf(record batch.Record) Move {
 func (m *Move) tell(e batch.Event) {
 	switch e.Kind {
 	case batch.EventWait:
-		m.Waits = append(m.Waits, Wait{timeOf(e.At), string(e.Phase), e.Attempt, e.Of, timeOf(e.NextAt), e.Text})
+		m.Waits = append(m.Waits, waitOf(e))
 	case batch.EventPass:
 		m.Passes = append(m.Passes, Pass{timeOf(e.At), e.Items, e.Bytes, e.Text})
 	case batch.EventFinding:
@@ -57,6 +57,24 @@ func (m *Move) tell(e batch.Event) {
 	default: // also of a kind that a newer version has written
 		m.Events = append(m.Events, Event{timeOf(e.At), string(e.Kind), string(e.Phase), string(e.State), e.Text})
 	}
+}
+
+func waitOf(e batch.Event) Wait {
+	return Wait{
+		At: timeOf(e.At), Phase: string(e.Phase), Planned: e.Attempt == 0, Attempt: e.Attempt, Of: e.Of,
+		NextAt: timeOf(e.NextAt), Reason: e.Text,
+	}
+}
+
+// failures returns the waits that came after a failed attempt.
+func (m *Move) failures() []Wait {
+	var waits []Wait
+	for _, w := range m.Waits {
+		if !w.Planned {
+			waits = append(waits, w)
+		}
+	}
+	return waits
 }
 
 func skipOf(r batch.SkipRecord) Skip {

@@ -47,7 +47,7 @@ type Totals struct {
 	Items    int64        `json:"items" xml:"items,attr"`
 	Bytes    int64        `json:"bytes" xml:"bytes,attr"`
 	Skips    int64        `json:"skips" xml:"skips,attr"`
-	Waits    int          `json:"waits" xml:"waits,attr"`
+	Waits    int          `json:"waits" xml:"waits,attr"` // after a failed attempt; planned ones are left out
 	Findings int          `json:"findings" xml:"findings,attr"`
 	Mapped   int          `json:"mapped" xml:"mapped,attr"` // folders whose name differs at the target
 	Changes  int          `json:"changes" xml:"changes,attr"`
@@ -101,10 +101,11 @@ type Move struct {
 	Changes  []Change  `json:"changes,omitempty" xml:"change"`
 }
 
-// A Wait is one time the move had to wait in this run.
+// A Wait is one time the move waited in this run.
 type Wait struct {
 	At      Time   `json:"at" xml:"at,attr"`
 	Phase   string `json:"phase" xml:"phase,attr"`
+	Planned bool   `json:"planned" xml:"planned,attr"` // for the next look, after no failure: Attempt is 0
 	Attempt int    `json:"attempt" xml:"attempt,attr"`
 	Of      int    `json:"attemptsAllowed" xml:"attemptsAllowed,attr"`
 	NextAt  Time   `json:"nextAt,omitzero" xml:"nextAt,attr"`
@@ -235,7 +236,7 @@ func totals(moves []Move) Totals {
 		t.Items += m.Items
 		t.Bytes += m.Bytes
 		t.Skips += m.Skipped
-		t.Waits += len(m.Waits)
+		t.Waits += len(m.failures())
 		t.Findings += len(m.Findings)
 		t.Mapped += len(m.Folders)
 		t.Changes += len(m.Changes)

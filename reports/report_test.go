@@ -92,16 +92,18 @@ func full(r *batch.Record) {
 	m.SourceDN, m.TargetDN = `CN=O\,Hara,OU=<x>,DC=source`, "CN=O'Hara,DC=target"
 	m.SourceGUID, m.TargetGUID = migrate.GUID{1, 2, 3}, migrate.GUID{4, 5, 6}
 	m.TargetDatabase, m.BadItemLimit, m.Step, m.Reason, m.Hint = "@DB-07", 10, "tail", "-reason", "+hint"
-	m.Attempt, m.Of, m.Skips, m.Passes, m.EndedAt = 2, 20, 2, 3, began.Add(time.Hour)
+	m.Attempt, m.Of, m.Skips, m.Passes, m.EndedAt = 2, 20, 3, 3, began.Add(time.Hour)
 	at := began.Add(time.Minute)
 	r.Events = []batch.Event{
 		{At: at, Kind: batch.EventPhase, Phase: batch.PhaseMatch, State: batch.Moving, Text: "match done"},
 		{At: at, Kind: batch.EventWait, Phase: batch.PhaseSettle, State: batch.Waiting, Text: "not replicated", Attempt: 1, Of: 20, NextAt: at.Add(30 * time.Second)},
+		{At: at, Kind: batch.EventWait, Phase: batch.PhaseSettle, State: batch.Waiting, Text: "=server busy", Attempt: 2, Of: 20, NextAt: at.Add(30 * time.Second)},
+		{At: at, Kind: batch.EventWait, Phase: batch.PhaseCopy, State: batch.Ready, Text: "next look", Of: 20, NextAt: at.Add(time.Minute)},
 		{At: at, Kind: batch.EventPass, Phase: batch.PhaseCopy, Items: 600, Bytes: 3 << 20, Text: "pass 1"},
 		{At: at, Kind: batch.EventFinding, Finding: &migrate.Finding{Rule: "x500.missing", Severity: migrate.Warn, Whom: hostile, What: "an X500 address is missing", Mend: "stage again"}},
 		{At: at, Kind: batch.EventEnded, State: batch.MovedWithSkips, Text: "Moved with skips"},
 	}
-	for i, reason := range []string{"554 5.7.1 <virus>\x07", "too\tlarge"} {
+	for i, reason := range []string{"554 5.7.1 <virus>\x07", "too\tlarge", "554 5.7.1 <virus>\x07"} {
 		r.Skips = append(r.Skips, batch.SkipRecord{Run: "2026-03-13T01-00-00.000Z", At: at, Skip: migrate.Skip{
 			Folder: []string{"INBOX", `a/b\c`}, Item: migrate.ItemID(strconv.Itoa(i)), Size: 1 << 33, Kind: "refused", Reason: reason,
 			Received: time.Date(2003, 2, 24, 14, 10, 37, 0, time.FixedZone("", -5*3600-1800)),
@@ -306,6 +308,56 @@ func TestCSVHasNoFormula(t *testing.T) {
 	}
 }
 
+func TestPercent(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		state                 batch.State
+		items, skipped, total int64
+		want                  string
+	}{
+		{batch.Planned, 0, 0, 0, ""},
+		{batch.Moving, 0, 0, 10, "0"},
+		{batch.Moving, 4, 1, 10, "50"},
+		{batch.Moving, 0, 3, 10, "30"},
+		{batch.Moving, 10, 0, 10, "99"},
+		{batch.Switching, 9, 1, 10, "99"},
+		{batch.Ready, 20, 5, 10, "99"}, // the source was counted before it grew
+		{batch.Failed, 9, 5, 10, "100"},
+		{batch.Failed, 9, 0, 10, "90"},
+		{batch.MovedWithSkips, 8, 1, 10, "100"}, // one was deleted meanwhile
+		{batch.Moved, 0, 0, 0, "100"},
+	} {
+		m := Move{State: string(test.state), Items: test.items, Skipped: test.skipped, TotalItems: test.total}
+		if got := percent(&m); got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
+	}
+}
+
+func TestReasonsInCSV(t *testing.T) {
+	t.Parallel()
+	m := Move{}
+	if lastWait(&m) != "" || skipReasons(&m) != "" {
+		t.Errorf("of nothing: %q, %q", lastWait(&m), skipReasons(&m))
+	}
+	m.Waits = []Wait{{Attempt: 1, Reason: "busy"}, {Attempt: 2, Reason: "not there yet"}, {Planned: true, Reason: "next look"}}
+	if got := lastWait(&m); got != "not there yet" {
+		t.Errorf("last wait: %q", got)
+	}
+	m.Skips = []Skip{{Reason: "torn"}, {Reason: "too large"}, {Reason: "torn"}}
+	if got := skipReasons(&m); got != "torn; too large" {
+		t.Errorf("skip reasons: %q", got)
+	}
+	m.Skips = []Skip{{Reason: strings.Repeat("ä", 300)}, {Reason: strings.Repeat("ö", 198)}}
+	if got := skipReasons(&m); len([]rune(got)) != 500 || !strings.HasSuffix(got, "ö") {
+		t.Errorf("500 runes became %q", got)
+	}
+	m.Skips = append(m.Skips, Skip{Reason: "x"})
+	if got := skipReasons(&m); len([]rune(got)) != 500 || !strings.HasSuffix(got, "ö…") {
+		t.Errorf("501 runes and more became %q", got)
+	}
+}
+
 func TestNothingSecretInClear(t *testing.T) {
 	t.Parallel()
 	r := report(t)
@@ -339,6 +391,7 @@ func TestXMLIsValid(t *testing.T) {
 		"whole":         {whole, true},
 		"empty":         {string(write(t, empty, XML)), true},
 		"unknown state": {strings.Replace(whole, `state="Failed"`, `state="Lost"`, 1), false},
+		"no planned":    {strings.Replace(whole, `planned="true"`, "", 1), false},
 		"no outcome":    {strings.Replace(whole, `outcome="needs a person"`, "", 1), false},
 	}
 	for name, test := range tests {
