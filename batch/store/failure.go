@@ -18,6 +18,11 @@ var (
 	// ErrOlder is returned by OpenReadOnly when the store has yet to be brought up to
 	// this version by Open.
 	ErrOlder = errors.New("the store was written by an older version of reforest")
+	// ErrEmpty is returned by OpenReadOnly when the file is there and no run has written
+	// to it.
+	ErrEmpty = errors.New("nothing has been run yet")
+	// ErrNotStore is returned when the file holds something else.
+	ErrNotStore = errors.New("it is not a store")
 	// ErrReadOnly is returned by writes to a store that OpenReadOnly opened.
 	ErrReadOnly = errors.New("the store is open for reading only")
 	// ErrClosed is returned by writes after Close.

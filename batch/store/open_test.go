@@ -113,9 +113,6 @@ func TestVersions(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.OpenReadOnly(t.Context(), store.Config{Path: path}); !errors.Is(err, store.ErrOlder) {
-		t.Errorf("empty store: %v", err)
-	}
 	s := open(t, path)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -129,6 +126,49 @@ func TestVersions(t *testing.T) {
 		if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), "install the newer version") ||
 			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestNeverWritten opens for reading what is no store, or not yet.
+func TestNeverWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	begun, foreign := filepath.Join(dir, "begun.db"), filepath.Join(dir, "places.db")
+	raw(t, begun, `PRAGMA journal_mode = WAL; CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT,
+		version_id INTEGER, is_applied INTEGER); INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
+	raw(t, foreign, `CREATE TABLE bookmarks (id INTEGER)`)
+	for name, test := range map[string]struct {
+		path string
+		want error
+		says string
+	}{
+		"empty":            {file("empty.db", ""), store.ErrEmpty, "nothing has been run yet"},
+		"died in creating": {begun, store.ErrEmpty, "nothing has been run yet"},
+		"one byte":         {file("one.db", "1"), store.ErrNotStore, "too short, its size is 1"},
+		"another program":  {foreign, store.ErrNotStore, "another program"},
+		"directory":        {dir, store.ErrNotStore, "it is a directory"},
+	} {
+		_, err := store.OpenReadOnly(t.Context(), store.Config{Path: test.path})
+		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "disk") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, path := range []string{foreign, dir} {
+		if _, err := store.Open(t.Context(), store.Config{Path: path}); !errors.Is(err, store.ErrNotStore) {
+			t.Errorf("%s: open for writing: %v", path, err)
+		}
+	}
+	for _, path := range []string{filepath.Join(dir, "empty.db"), begun} { // is mended by the next run
+		if err := open(t, path).Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -19,7 +20,8 @@ var migrations embed.FS
 
 // upgrade applies the migrations that the store lacks. Two processes may open a
 // new store at the same time; the one that comes second finds the tables there and
-// looks again, for at most the time that it would wait for a lock.
+// looks again, for at most the time that it would wait for a lock. SQLite itself does
+// not wait where a file is put into WAL mode, which is when it is first looked at.
 func upgrade(ctx context.Context, db *sql.DB, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	provider, err := newProvider(db)
@@ -27,19 +29,9 @@ func upgrade(ctx context.Context, db *sql.DB, patience time.Duration) error {
 		return err
 	}
 	for {
-		have, err := version(ctx, db)
-		if err != nil {
-			return err
-		}
-		if want := newest(provider); have >= want {
-			return compare(have, want)
-		}
-		_, failure := provider.Up(ctx)
-		if failure == nil {
-			continue
-		}
-		if !contended(failure) || time.Now().After(deadline) {
-			return fmt.Errorf("create tables: %w", failure)
+		failure := catchUp(ctx, db, provider)
+		if failure == nil || !contended(failure) || time.Now().After(deadline) {
+			return failure
 		}
 		select {
 		case <-ctx.Done():
@@ -47,6 +39,21 @@ func upgrade(ctx context.Context, db *sql.DB, patience time.Duration) error {
 		case <-time.After(patience / 50):
 		}
 	}
+}
+
+// catchUp applies what the store lacks, once.
+func catchUp(ctx context.Context, db *sql.DB, provider *goose.Provider) error {
+	have, err := version(ctx, db)
+	if err != nil {
+		return err
+	}
+	if want := newest(provider); have >= want {
+		return compare(have, want)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("create tables: %w", err)
+	}
+	return nil
 }
 
 // contended reports whether another process that creates the same tables explains
@@ -64,16 +71,37 @@ func contended(failure error) bool {
 }
 
 // checkVersion reports whether the store has exactly this version's schema.
-func checkVersion(ctx context.Context, db *sql.DB) error {
+func checkVersion(ctx context.Context, db *sql.DB, path string) error {
 	provider, err := newProvider(db)
 	if err != nil {
 		return err
 	}
 	have, err := version(ctx, db)
+	switch {
+	case err != nil:
+		return err
+	case have == 0:
+		return neverWritten(path)
+	}
+	return compare(have, newest(provider))
+}
+
+// headerSize is what every SQLite file begins with, in bytes
+// (https://sqlite.org/fileformat.html 1.3). SQLite itself takes a shorter file for an
+// empty one if it is short enough.
+const headerSize = 100
+
+// neverWritten says what a file without our tables is: a store that was only created,
+// by a process that died before it wrote, or something else.
+func neverWritten(path string) error {
+	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	return compare(have, newest(provider))
+	if size := info.Size(); size > 0 && size < headerSize {
+		return fmt.Errorf("%w: the file is too short, its size is %d; name another one", ErrNotStore, size)
+	}
+	return fmt.Errorf("%w: the store is empty", ErrEmpty)
 }
 
 func compare(have, want int64) error {
@@ -82,8 +110,7 @@ func compare(have, want int64) error {
 		return fmt.Errorf("%w: its schema is %d, this version knows %d; install the newer version, "+
 			"or name another store", ErrNewer, have, want)
 	case have < want:
-		return fmt.Errorf("%w: its schema is %d, this version needs %d; run a command that writes, "+
-			"such as check, to upgrade it", ErrOlder, have, want)
+		return fmt.Errorf("%w: its schema is %d, this version needs %d; the next run upgrades it", ErrOlder, have, want)
 	}
 	return nil
 }
@@ -102,14 +129,23 @@ func newest(provider *goose.Provider) int64 {
 }
 
 // version reads the schema's number without creating goose's table, which the
-// provider itself would do; 0 is an empty file.
+// provider itself would do; 0 is a file without tables. A file with tables of something
+// else is ErrNotStore. One statement looks for both: goose's table comes first, so a
+// process that is just creating the others is never taken for something else.
 func version(ctx context.Context, db *sql.DB) (int64, error) {
-	var tables int
-	const find = `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
-	if err := db.QueryRowContext(ctx, find).Scan(&tables); err != nil || tables == 0 {
+	var own, others int
+	const find = `SELECT COALESCE(SUM(name = 'goose_db_version'), 0), COALESCE(SUM(name <> 'goose_db_version'), 0)
+		FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+	err := db.QueryRowContext(ctx, find).Scan(&own, &others)
+	switch {
+	case err != nil:
 		return 0, err
+	case own == 0 && others > 0:
+		return 0, fmt.Errorf("%w: it is the database of another program; name another file", ErrNotStore)
+	case own == 0:
+		return 0, nil
 	}
 	var number int64
-	err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&number)
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&number)
 	return number, err
 }

@@ -61,7 +61,8 @@ type Store struct {
 }
 
 // Open opens the store for reading and writing, creates it if it is not there and
-// brings it up to this version's schema. A store of a newer version is ErrNewer.
+// brings it up to this version's schema. A store of a newer version is ErrNewer, the
+// database of another program ErrNotStore.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -79,20 +80,20 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 
 // OpenReadOnly opens a store that is there, for reports and questions. It changes
 // nothing, and a run may write meanwhile. A store of another version is ErrNewer
-// or ErrOlder; no store is fs.ErrNotExist.
+// or ErrOlder; no store is fs.ErrNotExist, one that nothing was written to ErrEmpty.
 func OpenReadOnly(ctx context.Context, config Config) (*Store, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{path: config.Path}
-	if _, err := os.Stat(config.Path); err != nil {
+	if err := isFile(config.Path); err != nil {
 		return nil, s.failed("open", err)
 	}
 	if err := s.openReader(ctx, config); err != nil {
 		return nil, errors.Join(s.failed("open", err), s.Close())
 	}
-	if err := checkVersion(ctx, s.read.db); err != nil {
+	if err := checkVersion(ctx, s.read.db, config.Path); err != nil {
 		return nil, errors.Join(s.failed("open", err), s.Close())
 	}
 	return s, nil
@@ -100,6 +101,9 @@ func OpenReadOnly(ctx context.Context, config Config) (*Store, error) {
 
 func (s *Store) openWriter(ctx context.Context, config Config) error {
 	if err := create(config.Path); err != nil {
+		return err
+	}
+	if err := isFile(config.Path); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(config, "mode=rw", "_txlock=immediate",
@@ -175,6 +179,19 @@ func create(path string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// isFile refuses a directory: SQLite would blame the disk.
+func isFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%w: it is a directory; name a file in it, such as %s", ErrNotStore,
+			filepath.Join(path, "reforest.db"))
+	}
+	return nil
 }
 
 // syncDir makes a new name in the directory durable. Windows has no such call.
