@@ -27,6 +27,9 @@ const Unlimited int64 = -1
 //     BadItemLimit) or names a password, the file is CSV and this is its header.
 //     The separator is the one of TAB, semicolon and comma, in this order, that
 //     yields the most column names; a line sep=; before it is Excel's. Names are compared without regard to case.
+//   - If one of its fields is a column name but for two letters, and none of them holds
+//     a character of an address, DN or DOMAIN\name (@ = / \), it is a misspelt header: a
+//     fault that says what was meant, and nobody of that name.
 //   - Otherwise the file is a list: one identity per line.
 //
 // A list line that holds a comma, a semicolon or a TAB must be a DN (it begins with

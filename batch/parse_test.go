@@ -33,7 +33,10 @@ func TestParseFileReads(t *testing.T) {
 		{"one column", "Identity\nanna\nCN=Berg\\, A,DC=y\n", []Row{{Identity: "anna", Line: 2}, {Identity: "CN=Berg\\, A,DC=y", Line: 3}}},
 		{"quoted header", "\"Identity\"\n\"anna\"\n", []Row{{Identity: "anna", Line: 2}}},
 		{"any order and case", "baditemlimit,TARGETDATABASE,emailaddress\n7, MBX 1 ,anna\n", []Row{{Identity: "anna", TargetDatabase: "MBX 1", BadItemLimit: atMost(7), Line: 2}}},
-		{"limits", "Identity;BadItemLimit\na;0\nb;Unlimited\nc;\n", []Row{{Identity: "a", BadItemLimit: atMost(0), Line: 2}, {Identity: "b", BadItemLimit: atMost(-1), Line: 3}, {Identity: "c", Line: 4}}},
+		{"limits", "Identity;BadItemLimit\na;0\nb;Unlimited\nc;\nd;-1\n", []Row{{Identity: "a", BadItemLimit: atMost(0), Line: 2}, {Identity: "b", BadItemLimit: atMost(-1), Line: 3}, {Identity: "c", Line: 4}, {Identity: "d", BadItemLimit: atMost(-1), Line: 5}}},
+		{"people called nearly like columns", "identity@x.test\nidentitia\n", []Row{{Identity: "identity@x.test", Line: 1}, {Identity: "identitia", Line: 2}}},
+		{"a domain's user", "ALPINE\\identit\n", []Row{{Identity: "ALPINE\\identit", Line: 1}}},
+		{"three letters off", "identrica\n", []Row{{Identity: "identrica", Line: 1}}},
 		{"tabs", "Identity\tTargetDatabase\n\tMBX\nanna\tMBX\n", nil},
 		{"empty database in tabs", "TargetDatabase\tIdentity\n\tanna\n", []Row{{Identity: "anna", Line: 2}}},
 		{"quoted fields", "Identity,TargetDatabase\n\"Berg, Anna\" , \"a \"\"b\"\"\"\n", []Row{{Identity: "Berg, Anna", TargetDatabase: `a "b"`, Line: 2}}},
@@ -123,15 +126,23 @@ func TestParseFileNamesEveryFault(t *testing.T) {
 		{"comments only", "# a\n\n  # b\n", []string{"f:1:1: no mailbox in this file"}},
 		{"only Excel's own line", "sep=;", []string{"f:1:1: no mailbox in this file"}},
 		{"header only", "# x\nIdentity,TargetDatabase\n", []string{"f:2:1: a header and no mailbox"}},
-		{"unknown column", "Identity, TargetDatabse\nanna,x\n", []string{`f:1:11: unknown column "TargetDatabse"; the nearest known one is TargetDatabase`}},
+		{"unknown column", "Identity, TargetDatabse\nanna,x\n", []string{`f:1:11: unknown column "TargetDatabse"; did you mean TargetDatabase?`}},
+		{"misspelt header", "EmailAdress,TargetDatabse\nanna,x\n", []string{
+			`f:1:1: unknown column "EmailAdress"; did you mean EmailAddress?`, `f:1:13: unknown column "TargetDatabse"; did you mean TargetDatabase?`,
+		}},
+		{"one misspelt column", "# x\n emailadress \nanna\n", []string{`f:2:2: unknown column "emailadress"; did you mean EmailAddress?`}},
+		{"misspelt beside unknown", "Identiy;Name\nanna;x\n", []string{
+			`f:1:1: unknown column "Identiy"; did you mean Identity?`, `f:1:9: unknown column "Name"; the nearest known one is`,
+		}},
+		{"misspelt twice", "Identiy,Identity\na,b\n", []string{`f:1:1: unknown column "Identiy"; did you mean Identity?`, "f:1:9: column Identity is there twice"}},
 		{"column of another tool", "EmailAddress,MailboxType\na,b\n", []string{`f:1:14: unknown column "MailboxType"`}},
 		{"column twice", "Identity,identity\na,b\n", []string{"f:1:10: column Identity is there twice"}},
 		{"both", "Identity,EmailAddress\na,b\n", []string{"f:1:10: both Identity and EmailAddress"}},
 		{"nobody", "TargetDatabase,BadItemLimit\na,1\n", []string{"f:1:1: neither Identity nor EmailAddress"}},
 		{"duplicate", "anna\nbob\n ANNA\n", []string{`f:3:2: identity "ANNA" is in line 1 already`}},
 		{"empty identity", "Identity,TargetDatabase\n,MBX\n\" \",MBX\n", []string{"f:2:1: the identity is empty", "f:3:1: the identity is empty"}},
-		{"limits", "Identity,BadItemLimit\na,-1\nb,ten\nc,1.5\nd,9223372036854775808\n", []string{
-			`f:2:3: BadItemLimit "-1" is no number`, `f:3:3: BadItemLimit "ten" is no number`,
+		{"limits", "Identity,BadItemLimit\na,-2\nb,ten\nc,1.5\nd,9223372036854775808\n", []string{
+			`f:2:3: BadItemLimit "-2" is no number; write 0, a larger whole number, or unlimited, for which -1 also stands`, `f:3:3: BadItemLimit "ten" is no number`,
 			`f:4:3: BadItemLimit "1.5" is no number`, `f:5:3: BadItemLimit "9223372036854775808" is no number`,
 		}},
 		{"too few", "Identity,TargetDatabase\nanna\n", []string{"f:2:1: 1 fields under a header of 2"}},
@@ -260,7 +271,8 @@ func TestDigest(t *testing.T) {
 func FuzzParseFile(f *testing.F) {
 	for _, seed := range []string{
 		"anna\nCN=Berg\\, Anna,OU=x\n", "Identity;BadItemLimit\n\"a \"\"b\"\"\";unlimited\n",
-		"\xff\xfea\x00\n\x00", "sep=,\nEmailAddress,TargetDatabase,\na@b,\"x\n", "\"", "a\x00", "\ufeff",
+		"\xff\xfea\x00\n\x00", "sep=,\nEmailAddress,TargetDatabase,\na@b,\"x\n", "\"",
+		"EmailAdress,TargetDatabse\na,b\n", "Identty\n", "a\nIdentiti\n", "a\x00", "\ufeff",
 	} {
 		f.Add([]byte(seed))
 	}

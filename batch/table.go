@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,11 +44,19 @@ type header struct {
 }
 
 // sniffHeader returns the header that l is, or nil if no field of l is a column
-// name or names a password.
+// name, names a password or is a misspelt column name.
 func sniffHeader(l line) *header {
 	if isDN(strings.TrimSpace(l.text)) {
 		return nil
 	}
+	if h := bestHeader(l, (*header).names); h != nil {
+		return h
+	}
+	return bestHeader(l, (*header).misspelt)
+}
+
+// bestHeader splits l at the separator that counts most, nil if none counts anything.
+func bestHeader(l line, count func(*header) int) *header {
 	var best *header
 	most := 0
 	for _, separator := range separators {
@@ -55,7 +64,7 @@ func sniffHeader(l line) *header {
 		if len(h.fields) == 1 {
 			h.separator = noSeparator
 		}
-		if n := h.names(); n > most {
+		if n := count(h); n > most {
 			best, most = h, n
 		}
 	}
@@ -74,6 +83,36 @@ func (h *header) names() int {
 	return n
 }
 
+// misspelt counts the fields that are nearly column names. Where one is what only a
+// person is called, there are none: the first line of a list is no header.
+func (h *header) misspelt() int {
+	n := 0
+	for _, f := range h.fields {
+		if namesPerson(f.text) {
+			return 0
+		}
+		if meantColumn(f.text) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// namesPerson reports whether text is an address, DOMAIN\name, DN or legacy DN.
+func namesPerson(text string) bool { return strings.ContainsAny(text, `@=/\`) }
+
+// meantDistance is how many letters of a column name may be wrong.
+const meantDistance = 2
+
+// meantColumn returns the known column that text is nearly the name of, "" if none.
+func meantColumn(text string) string {
+	nearest := nearestColumn(text)
+	if editDistance(strings.ToLower(text), strings.ToLower(nearest)) > meantDistance {
+		return ""
+	}
+	return nearest
+}
+
 // knownColumn returns the spelling of the column in this package, "" if unknown.
 func knownColumn(text string) string {
 	for _, name := range columnNames() {
@@ -87,7 +126,7 @@ func knownColumn(text string) string {
 // namesSecret reports whether a column of this name holds passwords. A DN or an
 // address is no column name, whatever it contains.
 func namesSecret(text string) bool {
-	if strings.ContainsAny(text, "@=/\\") {
+	if namesPerson(text) {
 		return false
 	}
 	lower := strings.ToLower(text)
@@ -129,7 +168,7 @@ func (p *parser) columns(h *header, number int) (columns []string, ok bool) {
 		if what != "" {
 			p.fault(number, f.column, what, mend)
 		}
-		at[name] = f.column
+		at[cmp.Or(name, meantColumn(f.text))] = f.column
 	}
 	_, identity := at[columnIdentity]
 	column, email := at[columnEmail]
@@ -153,11 +192,19 @@ func headerFault(f field, name string, at map[string]int) (what, mend string) {
 	case namesSecret(f.text):
 		return fmt.Sprintf("column %q holds passwords", f.text), "remove the column: a batch file needs none"
 	case name == "":
-		return fmt.Sprintf("unknown column %q", f.text), fmt.Sprintf("the nearest known one is %s; remove or rename it", nearestColumn(f.text))
+		return fmt.Sprintf("unknown column %q", f.text), rename(f.text)
 	case again:
 		return fmt.Sprintf("column %s is there twice", name), "remove one of them"
 	}
 	return "", ""
+}
+
+// rename says what to do about an unknown column.
+func rename(text string) string {
+	if meant := meantColumn(text); meant != "" {
+		return fmt.Sprintf("did you mean %s?", meant)
+	}
+	return fmt.Sprintf("the nearest known one is %s; remove or rename it", nearestColumn(text))
 }
 
 // record reads one line under the header.
@@ -222,18 +269,19 @@ func allBlank(fields []field) bool {
 	return true
 }
 
-// limit reads a BadItemLimit: a number, unlimited, or nothing.
+// limit reads a BadItemLimit: a number, unlimited or -1, which is how it is shown in
+// reports, or nothing.
 func (p *parser) limit(number int, f field) *int64 {
 	if f.text == "" {
 		return nil
 	}
-	if strings.EqualFold(f.text, "unlimited") {
+	if strings.EqualFold(f.text, "unlimited") || f.text == "-1" {
 		n := Unlimited
 		return &n
 	}
 	n, err := strconv.ParseUint(f.text, 10, 63)
 	if err != nil {
-		p.fault(number, f.column, fmt.Sprintf("BadItemLimit %q is no number", f.text), "write 0, a larger whole number, or unlimited")
+		p.fault(number, f.column, fmt.Sprintf("BadItemLimit %q is no number", f.text), "write 0, a larger whole number, or unlimited, for which -1 also stands")
 		return nil
 	}
 	limit := int64(n)
