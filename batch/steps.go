@@ -31,13 +31,16 @@ func (m *Mover) person(ctx context.Context, w *work) error {
 	return nil
 }
 
-// know copies who the person is into the move's row.
-func (w *work) know() {
+// know copies who the person is into the move's row, with every name people may look
+// for.
+func (m *Mover) know(w *work) {
 	source, target := w.pair.Source, w.pair.Target
+	w.move.Names = source.Names(m.Directories.Source.Info)
 	w.move.DisplayName, w.move.Mail = source.DisplayName, source.Mail
 	w.move.SourceDN, w.move.SourceGUID = string(source.DN), source.GUID
 	if target != nil {
 		w.move.TargetDN, w.move.TargetGUID = string(target.DN), target.GUID
+		w.move.Names = append(w.move.Names, target.Names(m.Directories.Target.Info)...)
 	}
 }
 
@@ -47,7 +50,7 @@ func (m *Mover) match(ctx context.Context, w *work) (Verdict, error) {
 	if err := m.person(ctx, w); err != nil {
 		return Done, err
 	}
-	w.know()
+	m.know(w)
 	w.move.TargetGUID = migrate.GUID{}
 	others, err := elsewhere(ctx, m.Store, w.move, w.move.SourceGUID)
 	if err != nil {
@@ -118,7 +121,7 @@ func (m *Mover) stage(ctx context.Context, w *work) (Verdict, error) {
 	if w.pair.Target == nil {
 		return m.again("the twin is not found yet under the names that were staged"), nil
 	}
-	w.know()
+	m.know(w)
 	return Done, nil
 }
 
@@ -200,6 +203,7 @@ func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
+	m.know(w)
 	if err := m.note(ctx, w, findings); err != nil {
 		return Done, err
 	}

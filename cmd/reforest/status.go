@@ -24,8 +24,8 @@ func newStatusCommand(env *environment, options *globalOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [WHO|BATCH]",
 		Short: "Say where a mailbox is, or how a batch stands",
-		Long: `With a person (mail address, name, identity as in the batch file, or DN): one line that
-says whether they have been moved. With a batch: a table of its mailboxes. Without
+		Long: `With a person, by any address they ever had, X500 name, login name, display name, DN,
+GUID or the address in a bounce: one line that says whether they have been moved. With a batch: a table of its mailboxes. Without
 either: how every batch stands. Works while a run is under way.
 
 EXIT STATUS
@@ -78,7 +78,7 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	}
 	found, err := st.Batch(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%s is in no batch, and there is no batch of that name", name)
+		return fmt.Errorf("nobody in any batch is known by %s, and there is no batch of that name", printable(name))
 	}
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func onePerson(name string, moves []batch.Move) error {
 	if len(people) <= 1 {
 		return nil
 	}
-	return fmt.Errorf("%s is several people; give one of: %s", name, strings.Join(slices.Sorted(maps.Keys(people)), ", "))
+	return fmt.Errorf("%s is several people; give one of: %s", printable(name), strings.Join(slices.Sorted(maps.Keys(people)), ", "))
 }
 
 // latest returns the move of the newest journey: a person may have been in an earlier

@@ -297,6 +297,26 @@ func TestStatusOfANameThatTwoHave(t *testing.T) {
 	}
 }
 
+// The help desk finds a person by whatever the caller has.
+func TestStatusByEveryName(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	want := r.reforest(t, "status", anna).stdout
+	for _, name := range []string{
+		"ANNA.BERG@alpine.test", "anna.berg@alpine-old.test", "anna.berg@fabrikam.test", "smtp:anna.berg@alpine-old.test", "Anna Berg", "anna.berg",
+		`ALPINE\anna.berg`, `fabrikam\anna.berg`, "/o=Alpine/ou=First Administrative Group/cn=Recipients/cn=anna.berg",
+		"X500:/o=Alpine Mail/ou=ZRH/cn=Recipients/cn=anna.berg", "CN=Anna Berg,OU=Staff,DC=fabrikam,DC=test",
+		"IMCEAEX-_o=Alpine_ou=First+20Administrative+20Group_cn=Recipients_cn=anna+2Eberg@alpine.test",
+	} {
+		if got := r.reforest(t, "status", name); got.stdout != want {
+			t.Errorf("status %s: %q, want %q (%s)", name, got.stdout, want, got.stderr)
+		}
+	}
+	r.reforest(t, "status", "nobody@alpine.test").wants(t, exitFailure, "nobody in any batch is known by nobody@alpine.test")
+}
+
 // A source mailbox that cannot be opened is a finding, while others can be.
 func TestSourceMailboxThatIsNotThere(t *testing.T) {
 	t.Parallel()
