@@ -178,12 +178,10 @@ func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 
 // unstaged reports whether another move of the batch may still get a twin.
 func (m *Mover) unstaged(ctx context.Context, than Move) (bool, error) {
-	for move, err := range m.Store.Moves(ctx, Query{Batch: than.Batch, Open: true}) {
-		if err != nil {
-			return false, err
-		}
-		if move.ID != than.ID && (move.Phase == PhaseMatch || move.Phase == PhaseStage) {
-			return true, nil
+	query := Query{Batch: than.Batch, Phases: []Phase{PhaseMatch, PhaseStage}, Open: true}
+	for move, err := range m.Store.Moves(ctx, query) {
+		if err != nil || move.ID != than.ID {
+			return err == nil, err
 		}
 	}
 	return false, nil

@@ -36,6 +36,7 @@ type Query struct {
 	Batch  ID
 	Who    string       // a move whose identity, mail, display name, DN or one of Names is this, see below
 	Source migrate.GUID // moves of this source object
+	Phases []Phase      // only those in one of these
 	Open   bool         // only those that have not ended
 }
 

@@ -257,6 +257,7 @@ func queries(t *testing.T, o Options) {
 	c := claim(t, s, night)
 	c.Move.Mail, c.Move.DisplayName, c.Move.State = "Anna.Berg@new.example", "Anna BÄRG", batch.Moved
 	c.Move.SourceDN, c.Move.TargetDN = `CN=Berg\, Anna,OU=People,DC=source`, "CN=Anna Berg,DC=target"
+	c.Move.SourceGUID, c.Move.Phase = migrate.GUID{1: 9}, batch.PhaseDone
 	check(t, s.Commit(t.Context(), c, c.Move))
 	check(t, s.Plan(t.Context(), batch.Batch{ID: "a2", Name: "wave-2", At: now.Add(1)}, nil))
 	tests := map[string]struct {
@@ -274,6 +275,10 @@ func queries(t *testing.T, o Options) {
 		"target DN":          {batch.Query{Who: "cn=anna berg,dc=target"}, "m000 "},
 		"who, but open":      {batch.Query{Who: "anna.berg@new.example", Open: true}, ""},
 		"who, other batch":   {batch.Query{Who: "anna.berg@new.example", Batch: "a2"}, ""},
+		"source object":      {batch.Query{Source: migrate.GUID{1: 9}}, "m000 "},
+		"other object":       {batch.Query{Source: migrate.GUID{1: 8}}, ""},
+		"phases":             {batch.Query{Phases: []batch.Phase{batch.PhaseMatch, batch.PhaseStage}}, "m001 m002 "},
+		"phases, but open":   {batch.Query{Phases: []batch.Phase{batch.PhaseDone}, Open: true}, ""},
 		"nobody":             {batch.Query{Who: "nobody"}, ""},
 		"part of a name":     {batch.Query{Who: "anna"}, ""},
 		"pattern is no name": {batch.Query{Who: "%"}, ""},

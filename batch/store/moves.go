@@ -203,6 +203,12 @@ func selectMoves(query batch.Query) (string, []any) {
 	if !query.Source.IsZero() {
 		where, args = append(where, "m.source_guid = ?"), append(args, guidText(query.Source))
 	}
+	if len(query.Phases) > 0 {
+		where = append(where, "m.phase IN ("+marks(len(query.Phases))+")")
+		for _, p := range query.Phases {
+			args = append(args, string(p))
+		}
+	}
 	if query.Open {
 		where = append(where, "m.ended = 0")
 	}
