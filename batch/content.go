@@ -35,10 +35,11 @@ func (m *Mover) withMailboxes(ctx context.Context, w *work, fn func(migrate.Sour
 	return fn(source, target)
 }
 
-// pass makes one content pass. errStopping: the operator ended it early.
-func (m *Mover) pass(ctx context.Context, w *work) (sum migrate.Summary, err error) {
+// pass makes one content pass; a whole one looks at every item, also where earlier
+// passes have been. errStopping: the operator ended it early.
+func (m *Mover) pass(ctx context.Context, w *work, whole bool) (sum migrate.Summary, err error) {
 	options := migrate.Options{
-		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping,
+		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping, Whole: whole,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -99,7 +100,7 @@ func (w *work) count(s migrate.Summary) {
 
 // copy makes the first pass.
 func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
-	_, err := m.pass(ctx, w)
+	_, err := m.pass(ctx, w, false)
 	if err != nil {
 		return Done, err
 	}
@@ -118,7 +119,6 @@ func passWords(move Move) string {
 // The steps of the switch, in their order. Before deliver a move can step back by
 // itself; afterwards it goes forward.
 const (
-	stepStage      = "stage"      // what the source got since it was staged
 	stepDeliver    = "deliver"    // the target keeps what it gets
 	stepForward    = "forward"    // the source passes on what it gets
 	stepTail       = "tail"       // what was on its way is fetched
@@ -135,24 +135,27 @@ func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
 		name string
 		run  step
 	}{
-		{stepStage, m.turn(m.Directories.PlanStage)},
 		{stepDeliver, m.turn(m.Directories.PlanDeliver)},
 		{stepForward, m.turn(m.Directories.PlanForward)},
 		{stepTail, m.tail},
 		{stepDisconnect, m.disconnect},
 	}
-	reached := w.move.Step == ""
+	first := 0
 	for i, part := range parts {
-		reached = reached || w.move.Step == part.name
-		if !reached {
-			continue
+		if w.move.Step == part.name {
+			first = i
 		}
+	}
+	for i, part := range parts[first:] {
 		w.move.Step = part.name
 		if verdict, err := part.run(ctx, w); err != nil || verdict != Done {
 			return verdict, err
 		}
-		if i+1 < len(parts) {
-			w.move.Step = parts[i+1].name
+		if next := first + i + 1; next < len(parts) {
+			w.move.Step = parts[next].name
+		}
+		if part.name != stepTail { // disconnect may send back to it, and must not do so for ever
+			w.move.Attempt = 0
 		}
 		if err := m.save(ctx, w, w.event(EventStep, part.name+" done")); err != nil {
 			return Done, err
@@ -161,9 +164,15 @@ func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
 	return Done, nil
 }
 
-// turn returns the part of the switch that carries out the plan.
+// turn returns the part of the switch that carries out the plan. What the source got
+// since it was staged comes first: the plan may need it.
 func (m *Mover) turn(plan planner) step {
-	return func(ctx context.Context, w *work) (Verdict, error) { return m.carry(ctx, w, plan) }
+	return func(ctx context.Context, w *work) (Verdict, error) {
+		if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
+			return verdict, err
+		}
+		return m.carry(ctx, w, plan)
+	}
 }
 
 // disconnect turns the source into a mail user, unless the last look for late mail is
@@ -173,10 +182,7 @@ func (m *Mover) disconnect(ctx context.Context, w *work) (Verdict, error) {
 		w.move.Step, w.move.Quiet = stepTail, 0
 		return Wait(time.Now(), "late mail: the last look is too long ago"), nil
 	}
-	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
-		return verdict, err
-	}
-	return m.carry(ctx, w, m.Directories.PlanDisconnect)
+	return m.turn(m.Directories.PlanDisconnect)(ctx, w)
 }
 
 // tail makes passes until two in a row, one drain interval apart, bring nothing.
@@ -187,7 +193,7 @@ func (m *Mover) tail(ctx context.Context, w *work) (Verdict, error) {
 	if due := w.move.QuietAt.Add(m.Drain); w.move.Quiet > 0 && time.Now().Before(due) {
 		return Wait(due, drainWords(w.move)), nil
 	}
-	sum, err := m.pass(ctx, w)
+	sum, err := m.pass(ctx, w, false)
 	if err != nil {
 		return Done, err
 	}

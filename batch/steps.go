@@ -111,6 +111,12 @@ func (m *Mover) carry(ctx context.Context, w *work, plan planner) (Verdict, erro
 
 // stage brings the twin and the X500 addresses of both sides up to date.
 func (m *Mover) stage(ctx context.Context, w *work) (Verdict, error) {
+	if w.move.TargetGUID.IsZero() {
+		// It may be long since the person was matched: another batch may have moved them.
+		if verdict, err := m.match(ctx, w); err != nil || verdict != Done {
+			return verdict, err
+		}
+	}
 	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
 		return verdict, err
 	}
@@ -130,27 +136,10 @@ func (m *Mover) again(reason string) Verdict {
 	return Verdict{until: time.Now().Add(m.Interval), reason: reason, failed: true}
 }
 
-// settle waits until staging once more would change nothing, and every server that is
-// watched shows what was staged.
+// settle stages what has changed meanwhile, and waits until every server that is
+// watched shows all of it.
 func (m *Mover) settle(ctx context.Context, w *work) (Verdict, error) {
-	if err := m.person(ctx, w); err != nil {
-		return Done, err
-	}
-	p, err := m.Directories.PlanStage(ctx, w.pair)
-	if err != nil {
-		return Done, err
-	}
-	if err := forbid(p.Findings); err != nil {
-		return Done, err
-	}
-	if len(p.Changes) > 0 {
-		return m.again(fmt.Sprintf("%s does not show all that was staged yet", p.Changes[0].DN)), nil
-	}
-	missing, err := m.Directories.Settled(ctx, p)
-	if err != nil || missing == "" {
-		return Done, err
-	}
-	return m.again(missing), nil
+	return m.carry(ctx, w, m.Directories.PlanStage)
 }
 
 // open enables the target mailbox; its targetAddress keeps mail going to the source.
@@ -202,15 +191,28 @@ func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
 		return Done, err
 	}
 	m.know(w)
+	if w.move.Attempt+1 < m.Attempts && has(findings, migrate.ContentMissing) {
+		return m.again("mail came in while both sides were compared: looks once more"), nil
+	}
 	if err := m.note(ctx, w, findings); err != nil {
 		return Done, err
 	}
 	return Done, forbid(findings)
 }
 
-// late makes one more pass. Mail that it finds means that another look is due.
+func has(findings []migrate.Finding, rule string) bool {
+	for _, f := range findings {
+		if f.Rule == rule {
+			return true
+		}
+	}
+	return false
+}
+
+// late makes one more pass, over everything that the source holds. Mail that it finds
+// means that another look is due.
 func (m *Mover) late(ctx context.Context, w *work) (Verdict, error) {
-	sum, err := m.pass(ctx, w)
+	sum, err := m.pass(ctx, w, true)
 	if err != nil || sum.Quiet() {
 		return Done, err
 	}

@@ -83,11 +83,11 @@ func (d *Directories) keep(pair Pair, sid migrate.SID, match Pair) *migrate.Find
 		f = warn("permissions.doubtful", whom,
 			fmt.Sprintf("%s (%s) has rights on it, and %s (%s) shares an address but is not known to be the same; the rights are kept, and given to nobody else.",
 				source, sid, match.Target.DN, match.Target.Class),
-			"Remove the shared address from the one that is somebody else, and clean again.")
+			"Remove the shared address from the one that is somebody else, and set the right by hand.")
 	case mayBeStaged(source):
 		f = warn("permissions.waiting", whom,
 			fmt.Sprintf("%s (%s) has rights on it and nothing stands for them at the target yet; the rights are kept, and are replaced once that person or group is staged.", source, sid),
-			fmt.Sprintf("Stage %s, then run the batch, or its cleaning, again.", source))
+			fmt.Sprintf("Once %s is moved, give its twin the right by hand and remove the old entry.", source))
 	default:
 		return nil
 	}

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// ContentMissing is the rule of items that are neither moved nor skipped. Mail that
+// comes in while both sides are compared breaks it too.
+const ContentMissing = "content.missing"
+
 // Compare checks the source against the ledger and the ledger against what the
 // target says it holds, and returns what does not agree. It writes nothing.
 func Compare(ctx context.Context, source Source, target Target, journal Journal) ([]Finding, error) {
@@ -51,7 +55,7 @@ func (c *comparison) folder(ctx context.Context, f Folder) error {
 	}
 	missing, err := c.missing(ctx, f.ID)
 	if err == nil && missing > 0 {
-		c.forbid("content.missing", name, fmt.Sprintf("%d items of the source are neither moved nor skipped", missing), "run the batch again")
+		c.forbid(ContentMissing, name, fmt.Sprintf("%d items of the source are neither moved nor skipped", missing), "run the batch again")
 	}
 	return err
 }

@@ -31,6 +31,10 @@ type Options struct {
 	// process sent it a moment ago. 0 is DefaultGrace, negative is none.
 	Grace time.Duration
 
+	// Whole makes the pass look at every item of the source, past or before the
+	// cursors. What the ledger lists as written is not written again.
+	Whole bool
+
 	Stop     func() bool   // asked between chunks; true ends the pass after the present one
 	Progress func(Summary) // told after each chunk and folder, on the pass's goroutine
 }
@@ -188,8 +192,12 @@ func (p *pass) folder(ctx context.Context, f Folder, state FolderState) error {
 	if f.Container {
 		return nil
 	}
+	since := state.Cursor
+	if p.Whole {
+		since = ""
+	}
 	var page []ItemID
-	for delta, err := range p.source.Deltas(ctx, f.ID, state.Cursor) {
+	for delta, err := range p.source.Deltas(ctx, f.ID, since) {
 		if err != nil {
 			return fmt.Errorf("find what is new: %w", err)
 		}

@@ -185,3 +185,37 @@ func TestNoRoomToSpoolStopsTheRun(t *testing.T) {
 		t.Errorf("skipped %d items, want none", sum.Skipped)
 	}
 }
+
+// hiding leaves item 2 out of what it finds until it is told to show it.
+type hiding struct {
+	*memory.Source
+	hide bool
+}
+
+func (s *hiding) Deltas(ctx context.Context, f migrate.FolderID, since migrate.Cursor) iter.Seq2[migrate.Delta, error] {
+	return func(yield func(migrate.Delta, error) bool) {
+		for d, err := range s.Source.Deltas(ctx, f, since) {
+			if d.Item == "2" && s.hide {
+				continue
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+// An item that shows late lies behind the cursor: only a whole pass finds it.
+func TestWholePassFindsWhatShowsLate(t *testing.T) {
+	t.Parallel()
+	source := &hiding{&memory.Source{Mailbox: mailboxWith("a", "b", "c")}, true}
+	target := &memory.Target{Mailbox: memory.NewMailbox()}
+	j := migratetest.NewJournal()
+	for i, want := range []int64{2, 0, 1, 0} {
+		source.hide = i == 0
+		sum, err := migrate.Copy(t.Context(), source, target, j, migrate.Options{Whole: i >= 2})
+		if err != nil || sum.Brought != want {
+			t.Errorf("pass %d brought %d, want %d: %v", i+1, sum.Brought, want, err)
+		}
+	}
+}

@@ -1,19 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/gofrs/flock"
 )
 
 // lockStore makes sure that one run alone works on the store. The system lets go of
 // the lock when the process ends, however it ends.
-func lockStore(path string) (unlock func() error, err error) {
+func lockStore(ctx context.Context, path string) (unlock func() error, err error) {
 	lock := flock.New(path + ".lock")
-	got, err := lock.TryLock()
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // status may hold it for a moment
+	defer cancel()
+	got, err := lock.TryLockContext(ctx, 50*time.Millisecond)
+	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("lock the store: %w", err)
 	}
 	if !got {

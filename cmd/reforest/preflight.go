@@ -19,6 +19,7 @@ import (
 type preflight struct {
 	findings []migrate.Finding
 	pairs    []directory.Pair // of moves that have not begun, in the order of the batch
+	begun    int              // moves under way whose mailboxes were tried
 	patience *patience
 }
 
@@ -62,7 +63,39 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err != nil {
 		return nil, err
 	}
+	if err := p.prove(ctx, conn, moves); err != nil {
+		return nil, err
+	}
 	return p, p.mail(ctx, conn)
+}
+
+// mostProofs is how many mailboxes of people under way are tried, until one opens.
+const mostProofs = 5
+
+// prove opens mailboxes of people who are under way or moved, until both mail servers
+// have let us in: then a refusal is about one mailbox, not about the credentials.
+func (p *preflight) prove(ctx context.Context, conn *connection, moves []batch.Move) error {
+	tries := 0
+	for _, move := range moves {
+		if move.TargetGUID.IsZero() || tries == mostProofs || conn.mailboxes.proven() {
+			continue
+		}
+		tries++
+		p.begun++
+		source, err := conn.directories.Resolve(ctx, move.SourceGUID.String())
+		if err != nil {
+			continue // the move itself meets this and says so
+		}
+		pair, err := conn.directories.Match(ctx, source, move.TargetGUID)
+		if err != nil || pair.Target == nil {
+			continue
+		}
+		err = errors.Join(conn.mailboxes.trySource(ctx, pair.Source), conn.mailboxes.target.try(ctx, conn.mailboxes.target.of(pair.Target).Mailbox))
+		if e := migrate.AsError(err); e != nil && !e.Auth && e.Retry == migrate.Never && e.Reach >= migrate.OneServer {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // mail logs in to every source mailbox of moves that have not begun, and to one
@@ -71,6 +104,9 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	var refused error
 	var findings []migrate.Finding
+	if len(p.pairs) == 0 && p.begun > 0 {
+		return nil
+	}
 	if len(p.pairs) == 0 {
 		return p.probes(ctx, conn)
 	}
@@ -88,7 +124,7 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 			})
 		}
 	}
-	if len(findings) == len(p.pairs) {
+	if len(findings) == len(p.pairs) && !conn.mailboxes.source.proven.Load() {
 		return refused
 	}
 	p.findings = append(p.findings, findings...)
@@ -121,6 +157,7 @@ func (s mailServer) try(ctx context.Context, mailbox string) error {
 	if err != nil {
 		return err
 	}
+	s.proven.Store(true)
 	return conn.Close() //nolint:contextcheck // it has its own short time
 }
 
@@ -145,7 +182,11 @@ func (m *mailboxes) probeTarget(ctx context.Context, first directory.Pair) error
 		person = first.Source
 	}
 	mailbox := cmp.Or(m.target.probe, m.target.of(person).Mailbox)
-	if err := m.target.try(ctx, mailbox); err != nil {
+	err := m.target.try(ctx, mailbox)
+	if e := migrate.AsError(err); e != nil && e.Auth && m.target.proven.Load() {
+		return nil // others were opened with these credentials
+	}
+	if err != nil {
 		return fmt.Errorf("log in to the target's mail server for %s: %w", mailbox, err)
 	}
 	return nil

@@ -71,7 +71,7 @@ func runRun(ctx context.Context, env *environment, options *runOptions, path str
 	if err := confirm(ctx, env, options, b); err != nil {
 		return err
 	}
-	unlock, err := lockStore(c.storePath())
+	unlock, err := lockStore(ctx, c.storePath())
 	if err != nil {
 		return err
 	}

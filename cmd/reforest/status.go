@@ -107,11 +107,14 @@ func onePerson(name string, moves []batch.Move) error {
 }
 
 // latest returns the move of the newest journey: a person may have been in an earlier
-// batch.
+// batch. One that has made a twin counts before one that was refused.
 func latest(moves []batch.Move) batch.Move {
 	last := moves[0]
 	for _, move := range moves[1:] {
-		if !move.StartedAt.Before(last.StartedAt) {
+		if move.TargetGUID.IsZero() && !last.TargetGUID.IsZero() {
+			continue
+		}
+		if !move.StartedAt.Before(last.StartedAt) || last.TargetGUID.IsZero() && !move.TargetGUID.IsZero() {
 			last = move
 		}
 	}
@@ -134,8 +137,8 @@ func statusOfOne(ctx context.Context, env *environment, options *globalOptions, 
 // working reports whether a run is at work on the batch: one that has not ended, and
 // still holds the store. A run that was killed holds it no longer.
 func working(ctx context.Context, st *store.Store, id batch.ID) (bool, error) {
-	runs, err := st.Runs(ctx, id)
-	if err != nil || len(runs) == 0 || !runs[0].EndedAt.IsZero() {
+	runs, err := st.Runs(ctx, "") // of all batches, the latest first: one run alone holds the store
+	if err != nil || len(runs) == 0 || runs[0].Batch != id || !runs[0].EndedAt.IsZero() {
 		return false, err
 	}
 	return storeIsLocked(st.Path())

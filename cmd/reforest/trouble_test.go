@@ -118,6 +118,11 @@ func (r *rehearsal) wantMoved(t *testing.T, moves map[string]batch.Move, err err
 	if move := moves[who]; err != nil || move.State != batch.Moved {
 		t.Errorf("%s is %s in %s %s: %s (%s); the run ended with %v", who, move.State, move.Phase, move.Step, move.Reason, move.Hint, err)
 	}
+	r.wantMessages(t, who)
+}
+
+func (r *rehearsal) wantMessages(t *testing.T, who string) {
+	t.Helper()
 	if have, want := messages(r.Target.Mail.Snapshot(who)), messages(r.Source.Mail.Snapshot(who)); have != want {
 		t.Errorf("%s has %d messages at the target, %d at the source", who, have, want)
 	}
@@ -295,6 +300,90 @@ func TestStatusOfANameThatTwoHave(t *testing.T) {
 	if strings.Count(one.stdout, "\n") != 1 || !strings.Contains(one.stdout, "Eva Müller (eva.mueller2@alpine.test) has been moved on ") {
 		t.Errorf("status says %q", one.stdout)
 	}
+}
+
+// A batch that failed before it made a twin does not take up a mailbox that another
+// batch has moved since.
+func TestLateBatchDoesNotTakeUpAMovedMailbox(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, bjorn+"\n")
+	moves, err := r.run(t, target(&meddler{before: func(c directory.Change) error {
+		return &migrate.Error{Op: "ldap.Add", Reach: migrate.OneMailbox, Retry: migrate.Never, Err: errors.New("no right to create users")}
+	}}))
+	if !errors.Is(err, errNeedsPerson) || moves[bjorn].Phase != batch.PhaseStage {
+		t.Fatalf("run ends with %v: %+v", err, moves[bjorn])
+	}
+	r.write(t, "tomorrow.txt", bjorn+"\n")
+	r.reforest(t, "run", "tomorrow.txt", "--yes").wants(t, exitDone)
+	moves, err = r.run(t, nil)
+	if moves[bjorn].State == batch.Moved {
+		t.Errorf("run once more ends with %v: %+v", err, moves[bjorn])
+	}
+	r.wantMessages(t, bjorn)
+	if got := r.reforest(t, "status", bjorn); !strings.Contains(got.stdout, "has been moved") {
+		t.Errorf("status says %q", got.stdout)
+	}
+}
+
+// What changes between two steps is staged before the next, wherever that is.
+func TestChangeBetweenSteps(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]string{"stage": "pre-stage", "open": "open the target", "deliver": "deliver", "forward": "forward"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRehearsal(t)
+			r.write(t, demoBatch, bjorn+"\n")
+			entry, err := r.Source.Directory.Lookup("mail", bjorn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			given := 0
+			give := func(c directory.Change, err error) error {
+				if strings.Contains(c.Why, step) && given == 0 {
+					given++
+					change := directory.Mod{Op: directory.AddValues, Attr: "proxyAddresses", Values: [][]byte{[]byte("smtp:new.name@alpine.test")}}
+					return errors.Join(err, r.Source.Directory.SeedChange(entry.DN, change))
+				}
+				return err
+			}
+			moves, err := r.run(t, func(conn *connection) {
+				target(&meddler{after: give})(conn)
+				source(&meddler{after: give})(conn)
+			})
+			r.wantMoved(t, moves, err, bjorn)
+			if _, err := r.Target.Directory.Lookup("proxyAddresses", "smtp:new.name@alpine.test"); err != nil || given != 1 {
+				t.Errorf("the new address, given %d times, is not at the target: %v", given, err)
+			}
+		})
+	}
+}
+
+// Whose mailbox is gone does not hold up those who are under way.
+func TestUnderWayIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, bjorn+"\n"+anna+"\n")
+	moves, err := r.run(t, target(&meddler{after: func(c directory.Change, err error) error {
+		if strings.Contains(c.Why, "open the target") {
+			return &migrate.Error{Op: "test", Reach: migrate.WholeRun, Retry: migrate.Never, Err: errors.New("broken off")}
+		}
+		return err
+	}, before: func(c directory.Change) error {
+		if strings.Contains(string(c.DN), "Anna") {
+			return &migrate.Error{Op: "test", Reach: migrate.OneMailbox, Retry: migrate.Later, Err: errors.New("not yet")}
+		}
+		return nil
+	}}))
+	if err == nil {
+		t.Fatalf("the run did not break off: %+v", moves)
+	}
+	r.Source.Mail.Plan(imapd.Fault{User: anna, Op: imapd.Login, Code: "AUTHENTICATIONFAILED", Text: "Authentication failed."})
+	moves, err = r.run(t, nil)
+	if !errors.Is(err, errNeedsPerson) || moves[anna].State != batch.Failed {
+		t.Errorf("run ends with %v: %+v", err, moves[anna])
+	}
+	r.wantMoved(t, moves, nil, bjorn)
 }
 
 // The help desk finds a person by whatever the caller has.

@@ -99,6 +99,9 @@ type mailServer struct {
 	proven    *atomic.Bool // these credentials have opened a mailbox
 }
 
+// proven reports whether the credentials of both sides have opened a mailbox.
+func (m *mailboxes) proven() bool { return m.source.proven.Load() && m.target.proven.Load() }
+
 // judge takes over what opening a mailbox came to. Many servers say the same of a
 // wrong password and of a mailbox that is not there. Once the password has opened one
 // mailbox, it is the other mailbox that is to blame, and no reason to end the run.
