@@ -60,8 +60,6 @@ type Item struct {
 	// Body is the item's bytes. From a Source it is read once and is valid until
 	// the next item is asked for. To a Target it is an io.ReadSeeker at its start.
 	Body io.Reader
-	// Subject is for the skip list alone; adapters may leave it empty.
-	Subject string
 }
 
 // A Skip is one item that could not be moved.

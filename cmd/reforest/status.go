@@ -25,8 +25,9 @@ func newStatusCommand(env *environment, options *globalOptions) *cobra.Command {
 		Use:   "status [WHO|BATCH]",
 		Short: "Say where a mailbox is, or how a batch stands",
 		Long: `With a person, by any address they ever had, X500 name, login name, display name, DN,
-GUID or the address in a bounce: one line that says whether they have been moved. With a batch: a table of its mailboxes. Without
-either: how every batch stands. Works while a run is under way.
+GUID or the address in a bounce: one line that says whether they have been moved. With a
+batch: a table of its mailboxes and its runs. Without either: how every batch stands.
+Works while a run is under way.
 
 EXIT STATUS
   0 found; 1 nobody and no batch of that name is known; 10 usage or configuration`,

@@ -39,7 +39,7 @@ func TestTwoForests(t *testing.T) {
 	w.fillSource(t)
 	undisturbed := w.undisturbed(t)
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed of the kills: %d", seed)
+	t.Logf("figure seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	kills := w.kills(t)
 	for counted, tries := 0, 0; counted < kills && !t.Failed(); tries++ {
@@ -61,7 +61,7 @@ func TestTwoForests(t *testing.T) {
 		w.figures.kills = counted
 	}
 	w.checkSourceMail(t)
-	// Read by scripts/soak.
+	// Printed by scripts/test and scripts/soak.
 	t.Logf("figure kills %d", w.figures.kills)
 	t.Logf("figure lost %d", w.figures.lost)
 	t.Logf("figure doubled %d", w.figures.doubled)

@@ -1,6 +1,6 @@
 // Command skipped reads the output of go test -json on standard input. It prints what
-// failed, with its output, then the tests that were skipped, with their reasons, and a
-// last line with the counts.
+// failed, with its output, then the tests that were skipped, with their reasons, the
+// figures that tests have logged ("figure NAME VALUE"), and a last line with the counts.
 //
 //	go test -json ./... | go run ./scripts/internal/skipped [-allow]
 //
@@ -39,6 +39,7 @@ type result struct {
 	passed  int // tests, not packages
 	failed  []name
 	skipped []name
+	figures []string // what passed tests have logged: "NAME VALUE"
 	output  map[name]*strings.Builder
 	stray   strings.Builder // lines that are no events, and what the compiler says
 }
@@ -95,7 +96,20 @@ func (r *result) add(e event) {
 	case "pass":
 		if e.Test != "" {
 			r.passed++
+			r.keepFigures(n)
 			delete(r.output, n)
+		}
+	}
+}
+
+// keepFigures keeps the figures of a test's output, which is then forgotten.
+func (r *result) keepFigures(n name) {
+	if r.output[n] == nil {
+		return
+	}
+	for line := range strings.Lines(r.output[n].String()) {
+		if _, figure, found := strings.Cut(line, ": figure "); found {
+			r.figures = append(r.figures, strings.TrimSpace(figure))
 		}
 	}
 }
@@ -113,6 +127,9 @@ func (r *result) print(w io.Writer) {
 	}
 	for _, n := range r.skipped {
 		fmt.Fprintf(&b, "SKIPPED  %s: %s\n", n, r.reason(n))
+	}
+	for _, f := range r.figures {
+		fmt.Fprintln(&b, f)
 	}
 	fmt.Fprintf(&b, "%d passed, %d failed, %d skipped\n", r.passed, len(r.failed), len(r.skipped))
 	_, _ = io.WriteString(w, b.String())

@@ -17,6 +17,10 @@ const (
 	broken = `{"ImportPath":"q","Action":"build-output","Output":"q.go:1: no such thing\n"}
 {"Action":"fail","Package":"q"}
 `
+	figure = `{"Action":"output","Package":"p","Test":"TestD","Output":"    d_test.go:7: figure kills 20\n"}
+{"Action":"output","Package":"p","Test":"TestD","Output":"    d_test.go:8: nobody needs this\n"}
+{"Action":"pass","Package":"p","Test":"TestD"}
+`
 	withoutTests = `{"Action":"skip","Package":"empty"}` + "\n"
 )
 
@@ -29,6 +33,7 @@ func TestStatus(t *testing.T) {
 		printed      string
 	}{
 		{"all pass", pass + withoutTests, false, 0, "1 passed, 0 failed, 0 skipped"},
+		{"figures", pass + figure, false, 0, "kills 20\n2 passed"},
 		{"skipped", pass + skip, false, 3, "SKIPPED  p TestB: no server: run it"},
 		{"skipped and allowed", pass + skip, true, 0, "SKIPPED  p TestB"},
 		{"failed", pass + skip + fail, true, 1, "c_test.go:1: wrong"},
