@@ -146,7 +146,7 @@ func birgit() map[string][]string {
 		"homeMDB":           {"CN=Old DB,CN=Configuration,DC=alpine,DC=test"}, "homeMTA": {"CN=MTA,CN=Configuration,DC=alpine,DC=test"},
 		"msExchHomeServerName": {"/o=Alpine/cn=Servers/cn=EX1"}, "mDBUseDefaults": {"FALSE"}, "mDBStorageQuota": {"1000"},
 		"msExchRecipientTypeDetails": {"1"}, "msExchRecipientDisplayType": {"1073741824"},
-		"msExchMailboxSecurityDescriptor": {"\x01\x00"},
+		"msExchMailboxSecurityDescriptor": {string(security())},
 	}
 }
 
