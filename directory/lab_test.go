@@ -55,7 +55,7 @@ func security(aces ...[]byte) []byte {
 	b = slices.Concat(b, owner, owner)
 	body := slices.Concat(aces...)
 	size := len(body) + 8
-	b = append(b, 4, 0, byte(size), byte(size>>8), byte(len(aces)), 0, 0, 0)
+	b = append(b, 4, 0, byte(size), byte(size>>8), byte(len(aces)), byte(len(aces)>>8), 0, 0)
 	return append(b, body...)
 }
 
