@@ -110,7 +110,7 @@ func (d *Directories) addTarget(ctx context.Context, source *Recipient) ([]Chang
 	if err != nil {
 		return nil, err
 	}
-	e := edit{entry: NewEntry(d.Rules.TargetOU.Child("CN", names.cn), nil)}
+	e := edit{entry: NewEntry(d.place(source).Child("CN", names.cn), nil)}
 	e.add("objectClass", "top", "person", "organizationalPerson", "user")
 	e.fillText("sAMAccountName", names.sam)
 	e.fillText("userPrincipalName", names.upn)
