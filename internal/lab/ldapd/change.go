@@ -73,6 +73,7 @@ func (s *store) place(req addition) (o *object, aux []string, f *fault) {
 		return nil, nil, f
 	}
 	o = newObject(row, rdn{strings.ToUpper(parts[0].attr), parts[0].value}, parent)
+	o.guid = s.newGUID()
 	if parent.children[o.rdn.key()] != nil {
 		return nil, nil, refuse(entryExists, "00002071: UpdErr: DSID-031B0DCE, problem 6005 (ENTRY_EXISTS), data 0")
 	}

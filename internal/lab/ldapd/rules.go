@@ -86,7 +86,7 @@ func (d *draft) checkUPN() *fault {
 
 func (d *draft) unique(key string, code int, text string) *fault {
 	for _, v := range d.attrs[key] {
-		for other := range d.s.index[key][v.key] {
+		for other := range d.s.index[key][v.key].all() {
 			if other != d.o {
 				return refuse(code, "%s, %s %q belongs to %s", text, key, v.raw, other.dn())
 			}
