@@ -146,7 +146,11 @@ func (d *Directories) linkedTo(ctx context.Context, sid migrate.SID, found stand
 	if err != nil {
 		return standIn{}, err
 	}
-	linked, err := d.Target.principals(ctx, EqBytes(attrMasterSID, b), func(r *Recipient) bool { return r.MasterSID == sid })
+	linked, err := d.Target.principals(ctx, question{
+		filter:  EqBytes(attrMasterSID, b),
+		keys:    []nameKey{keyOf(keyMaster, string(sid))},
+		answers: func(r *Recipient) bool { return r.MasterSID == sid },
+	})
 	if err != nil || len(linked) == 0 {
 		return found, err
 	}
@@ -223,8 +227,10 @@ func (f *Forest) bySID(ctx context.Context, sid migrate.SID) (*Recipient, error)
 	if err != nil {
 		return nil, err
 	}
-	found, err := f.principals(ctx, Or(EqBytes(attrSID, b), EqBytes(attrSIDHistory, b)), func(r *Recipient) bool {
-		return r.SID == sid || slices.Contains(r.SIDHistory, sid)
+	found, err := f.principals(ctx, question{
+		filter:  Or(EqBytes(attrSID, b), EqBytes(attrSIDHistory, b)),
+		keys:    []nameKey{keyOf(keySID, string(sid)), keyOf(keyHistory, string(sid))},
+		answers: func(r *Recipient) bool { return r.SID == sid || slices.Contains(r.SIDHistory, sid) },
 	})
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -233,14 +239,13 @@ func (f *Forest) bySID(ctx context.Context, sid migrate.SID) (*Recipient, error)
 }
 
 // principals returns the users and groups, of every domain that the server answers for,
-// that match the filter and answer.
-func (f *Forest) principals(ctx context.Context, filter Filter, answers func(*Recipient) bool) ([]*Recipient, error) {
+// that answer the question.
+func (f *Forest) principals(ctx context.Context, q question) ([]*Recipient, error) {
+	answers := q.answers
+	q.answers = func(r *Recipient) bool { return r.isPrincipal() && answers(r) }
 	var found []*Recipient
-	for _, domain := range f.Info.domainsHeld() {
-		hits, err := f.ask(ctx, question{
-			base: domain, filter: filter,
-			answers: func(r *Recipient) bool { return r.isPrincipal() && answers(r) },
-		})
+	for _, q.base = range f.Info.domainsHeld() {
+		hits, err := f.ask(ctx, q)
 		if err != nil {
 			return nil, err
 		}

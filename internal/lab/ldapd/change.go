@@ -73,6 +73,7 @@ func (s *store) place(req addition) (o *object, aux []string, f *fault) {
 		return nil, nil, f
 	}
 	o = newObject(row, rdn{strings.ToUpper(parts[0].attr), parts[0].value}, parent)
+	o.guid = s.newGUID()
 	if parent.children[o.rdn.key()] != nil {
 		return nil, nil, refuse(entryExists, "00002071: UpdErr: DSID-031B0DCE, problem 6005 (ENTRY_EXISTS), data 0")
 	}
@@ -98,7 +99,7 @@ func (s *store) mayStand(row *classRow, first rdn, parent *object, system bool) 
 	}
 	a := s.schema.attrs[strings.ToLower(row.rdn)]
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
-		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
 	if row.parents != "" && !list(row.parents, parent.class.name) && !system {
 		return refuse(namingViolation, "00002099: NameErr: problem 2003 (NAMING_VIOLATION), no %s below a %s", row.name, parent.class.name)

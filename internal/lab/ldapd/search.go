@@ -31,6 +31,7 @@ type search struct {
 	attrs     []string
 	sdParts   int  // the parts of security descriptors that are returned
 	domain    bool // no references to other naming contexts
+	who       identity
 }
 
 // A found is one entry of an answer.
@@ -63,12 +64,12 @@ func (s *store) matches(req search) ([]*object, *fault) {
 
 // scan returns the objects in scope, fewer where an index knows which can match.
 func (s *store) scan(base *object, req search) []*object {
-	set, indexed := s.candidates(req.filter)
+	some, indexed := s.candidates(req.filter)
 	if !indexed || req.scope == scopeBase {
 		return walk(base, req.scope)
 	}
 	var result []*object
-	for o := range set {
+	for o := range some.all() {
 		if inScope(o, base, req.scope) {
 			result = append(result, o)
 		}
@@ -148,7 +149,7 @@ func (s *store) wanted(o *object, attrs []string) []string {
 		}
 	}
 	for _, a := range s.schema.backs {
-		if len(o.back[a.back]) > 0 && !containsFold(names, a.name) {
+		if o.back[a.back].len() > 0 && !containsFold(names, a.name) {
 			names = append(names, a.name)
 		}
 	}
@@ -192,7 +193,10 @@ func (s *store) description(description string) (*attribute, span, bool) {
 }
 
 func (s *store) shown(o *object, a *attribute, r span, req search) (foundAttr, bool) {
-	values := s.values(o, a)
+	values, computed := s.constructed(o, a, req.who)
+	if !computed {
+		values = s.values(o, a)
+	}
 	if len(values) == 0 || r.low >= len(values) {
 		return foundAttr{}, false
 	}
