@@ -2,11 +2,13 @@ package ntsd_test
 
 import (
 	"bytes"
+	"path/filepath"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"reforest/directory/ntsd"
+	"reforest/internal/lab/ldapd"
 	"reforest/internal/lab/real"
 )
 
@@ -23,6 +25,28 @@ func TestEveryDescriptorOfTheForests(t *testing.T) {
 			} else {
 				t.Logf("%s: %d descriptors", base, n)
 			}
+		}
+	}
+}
+
+// TestEveryDescriptorOfTheRehearsal does the same with the rehearsal's server.
+func TestEveryDescriptorOfTheRehearsal(t *testing.T) {
+	t.Parallel()
+	const password = "Rehearsal-Passw0rd!"
+	server, err := ldapd.Start(t.Context(), ldapd.Config{Domain: "alpine.test", AdminPassword: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := server.Authority().WriteFile(ca); err != nil {
+		t.Fatal(err)
+	}
+	forest := real.Forest{URL: server.URL(), CA: ca, NetBIOS: "ALPINE", BindDN: `ALPINE\Administrator`, Password: password, ServerName: "127.0.0.1"}
+	conn := forest.Dial(t)
+	for _, base := range partitions(t, conn, forest) {
+		if roundTripAll(t, conn, base) == 0 {
+			t.Errorf("%s: nothing came", base)
 		}
 	}
 }
