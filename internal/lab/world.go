@@ -262,12 +262,12 @@ func (w *World) addExisting(ou directory.DN, p Person) error {
 	if err != nil {
 		return err
 	}
-	return w.plantLegacyRights(dn)
+	return w.GiveLegacyRights(dn)
 }
 
-// plantLegacyRights gives people of the source rights on a target object: explicit ones,
+// GiveLegacyRights gives people of the source rights on a target object: explicit ones,
 // which clean replaces, and one that is inherited, which it leaves alone.
-func (w *World) plantLegacyRights(dn directory.DN) error {
+func (w *World) GiveLegacyRights(dn directory.DN) error {
 	entry, err := w.Target.Directory.Entry(dn, "nTSecurityDescriptor")
 	if err != nil {
 		return err

@@ -135,13 +135,9 @@ func denied(what string, args ...any) *fault {
 
 // authorize judges the right to create a child (MS-ADTS 3.1.1.5.2.1).
 func (req addition) authorize(s *store, who identity) *fault {
-	parts, f := parseDN(req.dn)
-	if f != nil || len(parts) < 2 {
-		return nil
-	}
-	parent := s.byDN[keyOf(parts[1:])]
-	row, _, f := s.structural(classesOf(req.attrs))
-	if parent == nil || f != nil || s.accessTo(who, parent).mayCreate(row.name) {
+	parent := s.parentOf(req.dn)
+	row, _, _ := s.structural(classesOf(req.attrs)) // nil: carryOut says what is wrong
+	if parent == nil || row == nil || s.accessTo(who, parent).mayCreate(row.name) {
 		return nil
 	}
 	return denied("%s may not be created here", row.name)

@@ -39,20 +39,20 @@ type Write struct {
 // ErrHangUp is what a Hook returns to have the connection closed without an answer.
 var ErrHangUp = errors.New("hang up")
 
-// A Refusal is what a Hook returns to have a write refused.
-type Refusal struct {
+// A RefusalError is what a Hook returns to have a write refused.
+type RefusalError struct {
 	Code int    // LDAP result code (RFC 4511 4.1.9), such as 51 for busy
 	Text string // diagnostic message
 }
 
 // Error tells the code and the text.
-func (r Refusal) Error() string { return (&fault{r.Code, r.Text}).Error() }
+func (r RefusalError) Error() string { return (&fault{r.Code, r.Text}).Error() }
 
 // A Hook is told of a write. Writes wait for one another while a hook is set, so none
 // comes between a write and its two calls; reads go on. The hook may use the server, but
 // not write to it over LDAP.
 //
-// Nil lets the write go on. A Refusal at BeforeWrite is the write's answer. Any other error
+// Nil lets the write go on. A RefusalError at BeforeWrite is the write's answer. Any other error
 // closes the connection: at BeforeWrite the write is lost, at AfterWrite only its answer
 // is, as when either end dies.
 type Hook func(Write, Stage) error
@@ -89,7 +89,7 @@ func (c *conn) write(req request) (f *fault, hung bool) {
 	w := req.describe()
 	w.Number, w.By = s.writes, c.boundDN()
 	if err := s.hook(w, BeforeWrite); err != nil {
-		var refusal Refusal
+		var refusal RefusalError
 		if errors.As(err, &refusal) {
 			return &fault{refusal.Code, refusal.Text}, false
 		}

@@ -85,7 +85,7 @@ func TestHookRefuses(t *testing.T) {
 	conn := bound(t, server)
 	server.OnWrite(func(w ldapd.Write, _ ldapd.Stage) error {
 		if w.Number == 1 {
-			return fmt.Errorf("a busy hour: %w", ldapd.Refusal{Code: goldap.LDAPResultBusy, Text: "later"})
+			return fmt.Errorf("a busy hour: %w", ldapd.RefusalError{Code: goldap.LDAPResultBusy, Text: "later"})
 		}
 		return nil
 	})

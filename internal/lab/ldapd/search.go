@@ -129,7 +129,13 @@ func (s *store) show(o *object, req search) found {
 		if !ok {
 			continue
 		}
-		if got, ok := s.shown(o, attr, r, req); ok {
+		got, ok := s.shown(o, attr, r, req)
+		if ok && !r.asked && got.name != attr.name {
+			// Asked for all values, Active Directory answers with none under the plain name,
+			// and with the first range beside it.
+			entry.attrs = append(entry.attrs, foundAttr{name: attr.name})
+		}
+		if ok {
 			entry.attrs = append(entry.attrs, got)
 		}
 	}
