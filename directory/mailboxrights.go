@@ -132,7 +132,11 @@ func (m *mailboxTranslation) tell(sid migrate.SID, found standIn) {
 			fmt.Sprintf("%s has rights on the mailbox, and %s; they are kept under this SID.", sid, found.ambiguous),
 			"Give the right on the new mailbox to the right one by hand."))
 	case found.kept != nil:
-		m.findings = append(m.findings, found.finding(m.target, "the mailbox", "they are kept under the old SID"))
+		kept := found.finding(m.target, "the mailbox", "they are kept under the old SID")
+		if kept.Mend != "" { // cleaning does not come by here
+			kept.Mend = "Give the right on the new mailbox by hand, once it is known to whom."
+		}
+		m.findings = append(m.findings, kept)
 	case found.twin == "":
 		m.findings = append(m.findings, found.finding(m.target, "the mailbox", "nobody is given them"))
 	}

@@ -197,7 +197,7 @@ func (d *Directories) keep(sid migrate.SID, match Pair) *reason {
 	case mayBeStaged(source):
 		return &reason{
 			rule: "permissions.waiting", why: "nothing stands for them at the target yet",
-			mend: fmt.Sprintf("Once %s is staged, give its twin the right by hand, and remove the old entry at the target if there is one.", source),
+			mend: fmt.Sprintf("Once %s is staged, clean the move again.", source),
 		}
 	}
 	return nil
