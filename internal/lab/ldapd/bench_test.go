@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	goldap "github.com/go-ldap/ldap/v3"
+
 	"reforest/directory"
 	"reforest/internal/lab/ldapd"
 )
@@ -33,8 +35,8 @@ func seedMany(t testing.TB, server *ldapd.Server, count int) directory.DN {
 	return ou
 }
 
-// TestThirtyThousand seeds as many users as a large migration has, and searches among
-// them. The bounds are far above what a quiet machine needs.
+// TestThirtyThousand seeds as many users as a large migration has, searches among them,
+// and takes all of it back. Its figures are in the log.
 func TestThirtyThousand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -66,6 +68,19 @@ func TestThirtyThousand(t *testing.T) {
 		t.Fatalf("got %d entries, %v", len(found.Entries), err)
 	}
 	t.Logf("read %d users by pages in %s", count, time.Since(began).Round(time.Millisecond))
+
+	began = time.Now()
+	snapshot := server.Snapshot()
+	t.Logf("snapshot in %s", time.Since(began).Round(time.Millisecond))
+	wantCode(t, "delete all", conn.Del(goldap.NewDelRequest(string(ou), []goldap.Control{goldap.NewControlSubtreeDelete()})), 0)
+	began = time.Now()
+	if err := server.Restore(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("restored after all were deleted in %s", time.Since(began).Round(time.Millisecond))
+	if found, err := server.Lookup("proxyAddresses", "smtp:user29999@alias3.test"); err != nil || found.First("mail") != "user29999@alpine.test" {
+		t.Errorf("after the restore: got %v, %v", found, err)
+	}
 }
 
 func heap() uint64 {

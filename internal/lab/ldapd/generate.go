@@ -23,7 +23,7 @@ func (s *store) generate(d *draft) {
 	d.set("whenCreated", now)
 	d.set("whenChanged", now)
 	if len(d.now("ntsecuritydescriptor")) == 0 {
-		d.setSD(s.schema.attrs["ntsecuritydescriptor"], s.standard)
+		d.attrs["ntsecuritydescriptor"] = s.shared
 	}
 	if category := s.categoryOf(o.class); category != nil && len(d.now("objectcategory")) == 0 {
 		d.attrs["objectcategory"] = []value{refTo(category)}
