@@ -1,12 +1,14 @@
 package ldapd
 
+import "weak"
+
 // An undoLog remembers how to take back what has been done since the first snapshot that
 // it knows, so that to restore one costs no more than what has happened since. It is
 // empty, and stays so, while it knows none.
 type undoLog struct {
 	steps []func()
-	marks map[*Snapshot]int // how many steps there were when it was taken
-	off   bool              // while steps are taken back
+	marks map[weak.Pointer[Snapshot]]int // how many steps there were when it was taken
+	off   bool                           // while steps are taken back
 }
 
 // did adds how to take a change back.
@@ -18,15 +20,20 @@ func (u *undoLog) did(undo func()) {
 
 // mark notes that the content is now as the snapshot has it.
 func (u *undoLog) mark(at *Snapshot) {
-	if u.marks == nil {
-		u.marks = map[*Snapshot]int{}
+	for old := range u.marks {
+		if old.Value() == nil { // nobody can ask for it any more
+			delete(u.marks, old)
+		}
 	}
-	u.marks[at] = len(u.steps)
+	if len(u.marks) == 0 {
+		u.marks, u.steps = map[weak.Pointer[Snapshot]]int{}, nil
+	}
+	u.marks[weak.Make(at)] = len(u.steps)
 }
 
 // back takes back everything since the snapshot. False: it is not known here.
 func (u *undoLog) back(to *Snapshot) bool {
-	mark, known := u.marks[to]
+	mark, known := u.marks[weak.Make(to)]
 	if !known {
 		return false
 	}
