@@ -78,7 +78,7 @@ func sameValue(attr string, a, b []byte) bool {
 	switch key := strings.ToLower(attr); {
 	case binaryAttrs[key]:
 		return bytes.Equal(a, b)
-	case dnAttrs[key]:
+	case dnAttrs[key], linkAttrs[key]:
 		return DN(a).Equal(DN(b))
 	}
 	return strings.EqualFold(string(a), string(b))
@@ -87,7 +87,7 @@ func sameValue(attr string, a, b []byte) bool {
 // exactValue reports whether nothing would change if b were written over a. Case
 // counts: SMTP: and smtp: are not the same to Exchange.
 func exactValue(attr string, a, b []byte) bool {
-	if dnAttrs[strings.ToLower(attr)] {
+	if key := strings.ToLower(attr); dnAttrs[key] || linkAttrs[key] {
 		return DN(a).Equal(DN(b))
 	}
 	return bytes.Equal(a, b)

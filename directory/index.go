@@ -39,6 +39,7 @@ const (
 	keyUPN     = 'u'
 	keyStaff   = 'e' // employeeID
 	keyMark    = 'k' // our mark
+	keyAlias   = 'l' // mailNickname
 )
 
 var keySeed = maphash.MakeSeed()
@@ -187,6 +188,7 @@ func (r *Recipient) keys() []nameKey {
 	add(keyMail, string(r.Mail))
 	add(keySam, r.Sam)
 	add(keyUPN, r.UPN)
+	add(keyAlias, r.Alias)
 	add(keyStaff, r.EmployeeID)
 	add(keyMark, r.Mark)
 	return keys
