@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,9 +102,28 @@ func hasFold(values [][]byte, want string) bool {
 
 func (m *memory) Get(_ context.Context, dn directory.DN, attrs ...string) (*directory.Entry, error) {
 	if s, ok := m.entries[dn.Key()]; ok {
-		return s.entry(attrs), nil
+		return m.linked(s).entry(attrs), nil
 	}
 	return nil, fmt.Errorf("get %q: %w", dn, directory.ErrNotFound)
+}
+
+// forwardLinks are the links that are kept, by the back link that shows them.
+var forwardLinks = map[string]string{
+	"memberof": "member", "directreports": "manager", "publicdelegatesbl": "publicdelegates", "authorigbl": "authorig",
+}
+
+// linked returns the entry with its back links.
+func (m *memory) linked(s *stored) *stored {
+	shown := &stored{dn: s.dn, attrs: maps.Clone(s.attrs)}
+	for back, forward := range forwardLinks {
+		for _, key := range slices.Sorted(keys(m.entries)) {
+			other := m.entries[key]
+			if slices.ContainsFunc(other.attrs[forward], func(v []byte) bool { return directory.DN(v).Equal(s.dn) }) {
+				shown.attrs[back] = append(shown.attrs[back], []byte(other.dn))
+			}
+		}
+	}
+	return shown
 }
 
 func (s *stored) entry(attrs []string) *directory.Entry {
