@@ -61,9 +61,12 @@ func TestDecisionsAreRead(t *testing.T) {
 			choice    directory.Choice
 			target    string
 		}{
-			{annaID, directory.AskSeveral, directory.Adopt, "CN=Anna, Ltd,DC=x"}, {annaID, directory.AskAdopt, directory.Adopt, "CN=Anna, Ltd,DC=x"},
-			{annaID, directory.AskContact, "", ""}, {bjornID, directory.AskSeveral, directory.Create, ""},
-			{bjornID, directory.AskContact, directory.Leave, ""}, {carlaID, directory.AskAdopt, "", ""},
+			{annaID, directory.AskSeveral, directory.Adopt, "CN=Anna, Ltd,DC=x"},
+			{annaID, directory.AskAdopt, directory.Adopt, "CN=Anna, Ltd,DC=x"},
+			{annaID, directory.AskContact, "", ""},
+			{bjornID, directory.AskSeveral, directory.Create, ""},
+			{bjornID, directory.AskContact, directory.Leave, ""},
+			{carlaID, directory.AskAdopt, "", ""},
 		} {
 			got, ok := d.Decision(guidOf(t, test.who), test.rule)
 			if got.Choice != test.choice || got.Target != test.target || ok != (test.choice != "") {
@@ -94,7 +97,7 @@ func TestDecisionFaults(t *testing.T) {
 	row := func(rest string) string { return heading + "\n" + rest }
 	for text, want := range map[string][]string{
 		"anna@alpine.test\n":                                                                  {"d.csv:1:1: no header"},
-		"Source,SourceGUID,Question,Decison,Target\n":                                         {`d.csv:1:28: unknown column "Decison"; the nearest known one is Decision`, "d.csv:1:1: column Decision is missing"},
+		"Source,SourceGUID,Question,Decisoin,Target\n":                                        {`d.csv:1:28: unknown column "Decisoin"; the nearest known one is Decision`, "d.csv:1:1: column Decision is missing"},
 		heading + ",Target\n":                                                                 {"d.csv:1:64: column Target is there twice"},
 		row("a," + annaID + ",match.adopt,,,adpot,"):                                          {`d.csv:2:54: "adpot" decides nothing; write adopt, create or leave; the nearest is adopt`},
 		row("a," + annaID + ",match.adpot,,,adopt,"):                                          {`d.csv:2:40: "match.adpot" is no question; the nearest one is match.adopt`},

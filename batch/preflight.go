@@ -17,9 +17,9 @@ type Preflight struct {
 	Look func(move Move, person directory.Pair)
 
 	findings []migrate.Finding
-	looked   []migrate.GUID       // source objects that were matched
-	open     []directory.Question // what only a person can answer about them
-	wrong    []error              // decisions that cannot be carried out
+	looked   []migrate.GUID          // source objects that were matched
+	open     []directory.Question    // what only a person can answer about them
+	wrong    []error                 // decisions that cannot be carried out
 	sources  map[migrate.GUID]string // who of the batch is which source object
 	targets  map[migrate.GUID]string
 }
