@@ -34,20 +34,20 @@ func (d *Directories) checkMatch(pair Pair) []migrate.Finding {
 
 // checkClass refuses what cannot stand for the source object, whoever says so.
 func (d *Directories) checkClass(pair Pair) []migrate.Finding {
-	target := pair.Target
+	target, want := pair.Target, d.twinClass(pair.Source)
 	what := fmt.Sprintf("%s stands for it at the target (%s) and is a ", target.DN, pair.Evidence)
 	switch {
-	case target.Class == ClassUser && pair.Source.Class == ClassUser && target.IsMailbox() && !d.own(pair):
+	case target.Class == want && target.IsMailbox() && !d.own(pair):
 		return []migrate.Finding{forbid("match.mailbox", pair.Source.String(), what+"mailbox already.",
 			"Find out whose it is: remove the shared address, or take the person off the batch.")}
-	case target.Class == pair.Source.Class:
+	case target.Class == want:
 		return nil
 	case target.Class == ClassGroup:
 		return []migrate.Finding{forbid("match.group", pair.Source.String(), what+"group.",
 			"Take the shared address off the group, or rename it.")}
 	}
 	return []migrate.Finding{forbid("match.class", pair.Source.String(),
-		fmt.Sprintf("%s%s, where a %s is wanted.", what, target.Class, pair.Source.Class),
+		fmt.Sprintf("%s%s, where a %s is wanted.", what, target.Class, want),
 		"Take what they share off it, or replace it by hand with an object of the right class.")}
 }
 

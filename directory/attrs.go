@@ -49,7 +49,7 @@ var RecipientAttrs = slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
 	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
-	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark,
+	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark, "groupType",
 }, galAttrs, mailboxAttrs)
 
 // binaryAttrs are compared octet by octet.
@@ -61,7 +61,9 @@ var binaryAttrs = lowerSet(
 // dnAttrs are compared as distinguished names.
 var dnAttrs = lowerSet(
 	attrHomeMDB, "homeMTA", "msExchMailboxTemplateLink", "msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
-	"altRecipient", "manager", "distinguishedName",
+	"distinguishedName", "altRecipient", "manager", "publicDelegates", "msExchDelegateListLink", "authOrig",
+	"unauthOrig", "dLMemSubmitPerms", "dLMemRejectPerms", "msExchModeratedByLink", "managedBy",
+	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member",
 )
 
 func lowerSet(names ...string) map[string]bool {
@@ -78,7 +80,7 @@ func sameValue(attr string, a, b []byte) bool {
 	switch key := strings.ToLower(attr); {
 	case binaryAttrs[key]:
 		return bytes.Equal(a, b)
-	case dnAttrs[key], linkAttrs[key]:
+	case dnAttrs[key]:
 		return DN(a).Equal(DN(b))
 	}
 	return strings.EqualFold(string(a), string(b))
@@ -87,7 +89,7 @@ func sameValue(attr string, a, b []byte) bool {
 // exactValue reports whether nothing would change if b were written over a. Case
 // counts: SMTP: and smtp: are not the same to Exchange.
 func exactValue(attr string, a, b []byte) bool {
-	if key := strings.ToLower(attr); dnAttrs[key] || linkAttrs[key] {
+	if dnAttrs[strings.ToLower(attr)] {
 		return DN(a).Equal(DN(b))
 	}
 	return bytes.Equal(a, b)

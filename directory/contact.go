@@ -66,7 +66,7 @@ func (d *Directories) planContact(ctx context.Context, plan *Plan, pair Pair) er
 // readContact reads all of the contact that is taken over. It is nil if there is no such
 // entry any more or it has been retired: then it has been replaced.
 func (f *Forest) readContact(ctx context.Context, dn DN) (*Recipient, error) {
-	attrs := slices.Concat(RecipientAttrs, contactAttrs, retiredAttrs, backLinks())
+	attrs := slices.Concat(RecipientAttrs, contactAttrs, retiredAttrs, allLinks)
 	entry, err := f.Reader.Get(ctx, dn, distinct(attrs)...)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
@@ -87,7 +87,13 @@ func (d *Directories) checkContact(pair Pair, contact *Recipient) []migrate.Find
 	_, text := splitProxy(contact.TargetAddress)
 	addr := migrate.SMTPAddress(text)
 	source := pair.Source
-	if addr == "" || source.Proxies.HasSMTP(addr) || source.Mail.Key() == addr.Key() || addr.Key() == d.routingAddress(source).Key() {
+	_, sent := splitProxy(source.TargetAddress)
+	for _, known := range []migrate.SMTPAddress{"", source.Mail, d.routingAddress(source), migrate.SMTPAddress(sent)} {
+		if addr.Key() == known.Key() {
+			return nil
+		}
+	}
+	if source.Proxies.HasSMTP(addr) {
 		return nil
 	}
 	return []migrate.Finding{forbid("contact.address-elsewhere", source.String(),

@@ -78,7 +78,7 @@ func (m *matching) look(ctx context.Context, _ migrate.GUID) (err error) {
 			m.notice(migrate.Warn, "match.marked-other", r, fmt.Sprintf("carries the mark of the source object %s, which it stands for.", owner),
 				"Take what they share off the one that it does not belong to.")
 		case r.isRetired():
-		case r.Class == ClassContact && source.Class == ClassUser:
+		case r.Class == ClassContact && m.twinClass(source) == ClassUser:
 			m.contacts = append(m.contacts, r)
 		default:
 			m.objects = append(m.objects, r)
@@ -199,7 +199,7 @@ func (m *matching) byRules() error {
 	}
 	m.take(hits[0])
 	m.pair.Ours = m.adopts(hits[0])
-	if !m.pair.Ours && hits[0].Class == m.pair.Source.Class && !hits[0].IsMailbox() {
+	if !m.pair.Ours && hits[0].Class == m.twinClass(m.pair.Source) && !hits[0].IsMailbox() {
 		m.leaveOpen(AskAdopt, hits[0])
 	}
 	return nil

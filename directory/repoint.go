@@ -11,25 +11,6 @@ import (
 	"reforest/migrate"
 )
 
-// linksTo names the links that may point to a contact, by the back link under which the
-// contact shows them (MS-ADTS 3.1.1.1.6).
-var linksTo = map[string]string{
-	"memberOf": "member", "directReports": "manager", "managedObjects": "managedBy",
-	"publicDelegatesBL": "publicDelegates", "altRecipientBL": "altRecipient",
-	"authOrigBL": "authOrig", "unauthOrigBL": "unauthOrig",
-	"dLMemSubmitPermsBL": "dLMemSubmitPerms", "dLMemRejectPermsBL": "dLMemRejectPerms",
-	"msExchDelegateListBL": "msExchDelegateListLink", "msExchCoManagedObjectsBL": "msExchCoManagedByLink",
-	"msExchModeratedObjectsBL": "msExchModeratedByLink", "msExchBypassModerationBL": "msExchBypassModerationLink",
-}
-
-func backLinks() []string { return slices.Sorted(maps.Keys(linksTo)) }
-
-// linkAttrs are compared as distinguished names.
-var linkAttrs = lowerSet(slices.Collect(maps.Values(linksTo))...)
-
-// securityEnabled is GROUP_TYPE_SECURITY_ENABLED of groupType (MS-ADTS 2.2.12).
-const securityEnabled = 0x80000000
-
 // A referrer is an object that points to the contact.
 type referrer struct {
 	dn    DN
@@ -74,7 +55,7 @@ func (d *Directories) repoint(ctx context.Context, plan *Plan, source, contact *
 func (f *Forest) referrers(ctx context.Context, contact *Recipient) ([]referrer, error) {
 	entries := []*Entry{contact.Entry}
 	if f.Catalog != nil {
-		shown, err := f.Catalog.Get(ctx, contact.DN, backLinks()...)
+		shown, err := f.Catalog.Get(ctx, contact.DN, allLinks...)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, fmt.Errorf("read %q from the catalog: %w", contact.DN, err)
 		}
@@ -84,9 +65,9 @@ func (f *Forest) referrers(ctx context.Context, contact *Recipient) ([]referrer,
 	}
 	byDN := map[string]*referrer{}
 	for _, entry := range entries {
-		for _, back := range backLinks() {
-			for _, value := range entry.Values(back) {
-				noteReferrer(byDN, DN(value), linksTo[back])
+		for _, l := range links {
+			for _, value := range entry.Values(l.back) {
+				noteReferrer(byDN, DN(value), l.name)
 			}
 		}
 	}
@@ -130,7 +111,7 @@ func repointed(entry *Entry, attrs []string, contact, user DN) Change {
 // from it.
 func checkSecurityGroup(source *Recipient, group *Entry, contact *Recipient, user DN) []migrate.Finding {
 	groupType, err := strconv.ParseInt(group.First("groupType"), 10, 64)
-	if err != nil || uint32(groupType)&securityEnabled == 0 { //nolint:gosec // 32 bits, stored as a signed number
+	if err != nil || groupType&groupSecurity == 0 {
 		return nil
 	}
 	return []migrate.Finding{warn("contact.security-group", source.String(),

@@ -27,6 +27,9 @@ const (
 // source: a new one if pair has no target, else what the present one lacks. It also
 // plans the way back: every X500 name of the target becomes one of the source.
 func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
+	if d.isPlain(pair) {
+		return d.planPlain(ctx, pair)
+	}
 	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkMatch(pair), d.checkRoute(pair))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil
@@ -44,7 +47,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	if err := d.planContact(ctx, &plan, pair); err != nil {
 		return Plan{}, err
 	}
-	atTarget, err := d.Target.checkTaken(ctx, pair.Target, plan.Changes, pair.Contact)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -53,6 +56,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, err
 	}
 	plan.Findings = slices.Concat(plan.Findings, atTarget, atSource)
+	plan.stamp(pair.Source.GUID)
 	return plan, nil
 }
 
