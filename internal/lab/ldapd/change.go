@@ -98,7 +98,7 @@ func (s *store) mayStand(row *classRow, first rdn, parent *object, system bool) 
 	}
 	a := s.schema.attrs[strings.ToLower(row.rdn)]
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
-		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
 	if row.parents != "" && !list(row.parents, parent.class.name) && !system {
 		return refuse(namingViolation, "00002099: NameErr: problem 2003 (NAMING_VIOLATION), no %s below a %s", row.name, parent.class.name)

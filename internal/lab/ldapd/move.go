@@ -58,7 +58,7 @@ func (s *store) rename(req rename) *fault {
 	d := s.draft(o)
 	a := s.schema.attrs[strings.ToLower(first.attr)]
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
-		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
 	s.unlist(o)
 	delete(o.parent.children, o.rdn.key())

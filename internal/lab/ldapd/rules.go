@@ -34,9 +34,19 @@ func (d *draft) check() *fault {
 			return refuse(objectClassViolation, "0000207D: UpdErr: DSID-0315159B, problem 6002 (OBJ_CLASS_VIOLATION), %s on %s", a.name, d.o.class.name)
 		}
 	}
-	for _, rule := range []func() *fault{d.checkSAM, d.checkUPN, d.checkAccount} {
+	for _, rule := range []func() *fault{d.checkMandatory, d.checkSAM, d.checkUPN, d.checkAccount} {
 		if f := rule(); f != nil {
 			return f
+		}
+	}
+	return nil
+}
+
+// checkMandatory demands what the class has to have (MS-ADTS 3.1.1.5.2.2).
+func (d *draft) checkMandatory() *fault {
+	for _, attr := range strings.Fields(d.o.class.must) {
+		if len(d.now(strings.ToLower(attr))) == 0 {
+			return refuse(objectClassViolation, "0000207C: UpdErr: DSID-03151595, problem 6002 (OBJ_CLASS_VIOLATION), data 0, %s is mandatory", attr)
 		}
 	}
 	return nil

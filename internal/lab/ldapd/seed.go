@@ -23,6 +23,9 @@ func (s *Server) Seed(dn directory.DN, attrs Attrs) (*directory.Entry, error) {
 	defer s.store.mu.Unlock()
 	req := addition{dn: string(dn), system: true, sdParts: allParts}
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		if len(attrs[name]) == 0 {
+			continue
+		}
 		req.attrs = append(req.attrs, modification{attr: name, values: raws(attrs[name])})
 	}
 	o, f := s.store.add(req)
