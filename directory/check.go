@@ -164,9 +164,11 @@ func (d *Directories) checkMatch(pair Pair) []migrate.Finding {
 }
 
 // own reports whether the target mailbox is this move's: its twin from an earlier step,
-// or one that bears the GUID that only this source can have brought about.
+// or one that bears the GUID that only this source can have brought about; where Exchange
+// moves the mailboxes that is the source's own.
 func (d *Directories) own(pair Pair) bool {
-	return pair.Evidence == EvidenceTwin || pair.Target.MailboxGUID == mailboxGUID(pair)
+	byExchange := d.Rules.ExchangeMoves && !pair.Target.MailboxGUID.IsZero() && pair.Target.MailboxGUID == pair.Source.MailboxGUID
+	return pair.Evidence == EvidenceTwin || byExchange || pair.Target.MailboxGUID == mailboxGUID(pair)
 }
 
 // checkTaken looks for other objects of the forest that have one of the names which

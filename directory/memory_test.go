@@ -292,6 +292,10 @@ func (m *memory) unique(s *stored) error {
 func (s *stored) modify(mod directory.Mod) error {
 	name := strings.ToLower(mod.Attr)
 	present := s.attrs[name]
+	if mod.Op == directory.RandomPassword {
+		s.attrs["pwdlastset"] = [][]byte{[]byte("133000000000000000")}
+		return nil
+	}
 	has := func(v []byte) func([]byte) bool { return func(o []byte) bool { return sameAs(name, o, v) } }
 	switch mod.Op {
 	case directory.AddValues:

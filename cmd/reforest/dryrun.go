@@ -52,7 +52,7 @@ func printPlan(env *environment, options *runOptions, pair directory.Pair, plan 
 	for _, change := range plan.Changes {
 		fmt.Fprintf(&text, "  %s %s %s: %s\n", change.Forest, change.Op, change.DN, change.Why)
 		for _, mod := range change.Mods {
-			fmt.Fprintf(&text, "    %s %s: %s\n", mod.Op, mod.Attr, valuesText(mod))
+			fmt.Fprintf(&text, "    %s %s: %s%s\n", mod.Op, mod.Attr, valuesText(mod), originText(mod))
 		}
 	}
 	if len(plan.Changes) == 0 {
@@ -60,6 +60,14 @@ func printPlan(env *environment, options *runOptions, pair directory.Pair, plan 
 	}
 	_, err := fmt.Fprint(env.stdout, text.String())
 	return err
+}
+
+// originText prints where the values come from, as far as the plan says so.
+func originText(mod directory.Mod) string {
+	if mod.Origin == "" {
+		return ""
+	}
+	return " (" + mod.Origin + ")"
 }
 
 // valuesText prints values as text, or as hexadecimal digits where they are not.
