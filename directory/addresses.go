@@ -89,16 +89,25 @@ func (s *stagePlan) ours(f *Forest, r *Recipient) bool {
 
 // reserveCleaned keeps whoever is planned next from getting the same addresses.
 func (s *stagePlan) reserveCleaned() {
-	x := s.Target.index
-	if x == nil {
+	x, holder := s.Target.index, s.holder(s.pair)
+	if x == nil || holder == nil {
 		return
 	}
 	for _, c := range s.cleaned {
-		if c.form == "" || len(x.lookup(keyOf(keySMTP, string(c.form)))) > 0 {
+		key := keyOf(keySMTP, string(c.form))
+		if c.form == "" || len(x.lookup(key)) > 0 {
 			continue
 		}
-		x.reserve(&Recipient{DN: s.pair.Source.DN, Class: ClassUser, Proxies: Proxies{"smtp:" + string(c.form)}}, s.pair.Source.GUID)
+		reserved := &Recipient{DN: holder.DN, GUID: holder.GUID, Class: ClassUser, Proxies: Proxies{"smtp:" + string(c.form)}}
+		x.hold(key, reserved, s.pair.Source.GUID)
 	}
+}
+
+// hold takes one name, and no other, for an object that is or will be there for source.
+func (x *Index) hold(key nameKey, r *Recipient, source migrate.GUID) {
+	x.owners[r] = source
+	x.first[key] = int32(len(x.people)) //nolint:gosec // a forest has fewer than 2^31 recipients
+	x.people = append(x.people, r)
 }
 
 func (s *stagePlan) cleanedFinding(c cleaning) migrate.Finding {

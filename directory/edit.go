@@ -133,6 +133,7 @@ func remainder(mod Mod, present [][]byte) (Mod, bool) {
 		return mod, len(mod.Values) > 0
 	case ReplaceValues:
 		return mod, !replaced(mod, present)
+	case RandomPassword: // nobody can read it; remaining knows by the account
 	}
 	return mod, true
 }

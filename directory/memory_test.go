@@ -50,7 +50,7 @@ type stored struct {
 	attrs map[string][][]byte // by lower-case name
 }
 
-var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "ntsecuritydescriptor", "securityidentifier"}
+var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "msexcharchiveguid", "ntsecuritydescriptor", "securityidentifier", "usercertificate", "thumbnailphoto"}
 
 func newMemory(domain migrate.SID) *memory {
 	return &memory{clock: &clock{}, domain: domain, next: 1104, entries: map[string]*stored{}}
@@ -292,10 +292,6 @@ func (m *memory) unique(s *stored) error {
 func (s *stored) modify(mod directory.Mod) error {
 	name := strings.ToLower(mod.Attr)
 	present := s.attrs[name]
-	if mod.Op == directory.RandomPassword {
-		s.attrs["pwdlastset"] = [][]byte{[]byte("133000000000000000")}
-		return nil
-	}
 	has := func(v []byte) func([]byte) bool { return func(o []byte) bool { return sameAs(name, o, v) } }
 	switch mod.Op {
 	case directory.AddValues:
@@ -318,6 +314,9 @@ func (s *stored) modify(mod directory.Mod) error {
 			}
 			present = slices.DeleteFunc(present, has(v))
 		}
+	case directory.RandomPassword:
+		s.attrs["pwdlastset"] = [][]byte{[]byte("133000000000000000")}
+		return nil
 	case directory.ReplaceValues:
 		present = mod.Values
 		for i, v := range present {

@@ -241,6 +241,15 @@ func TestNamesAreUnique(t *testing.T) {
 			cn: `Bo,*)(cn="x"+y\`, source: map[string][]string{"sAMAccountName": {"b*)(cn=*"}},
 			wantCN: `Bo,*)(cn="x"+y\`, wantSam: "b_)(cn__", want: "birgit@group.test",
 		},
+		"no account name that could be one": {
+			cn: "Bo", source: map[string][]string{"sAMAccountName": {`***`}, "mailNickname": {"b/meier."}},
+			wantCN: "Bo", wantSam: "b_meier", want: "birgit@group.test",
+		},
+		"digits alone, and a twin of the cleaned name": {
+			cn: "Bo", source: map[string][]string{"sAMAccountName": {"47:11"}},
+			taken:  []map[string][]string{{"cn": {"x"}, "sAMAccountName": {"47_11"}}},
+			wantCN: "Bo", wantSam: "47_112", want: "birgit@group.test",
+		},
 		"emoji is not cut in two": {
 			cn: strings.Repeat("x", 63) + "😀", wantCN: strings.Repeat("x", 63), wantSam: "bmeier", want: "birgit@group.test",
 		},

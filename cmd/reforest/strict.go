@@ -154,9 +154,22 @@ func (f *faults) sequence(node ast.Node, v reflect.Value, path string) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
 	for i, item := range list.Values {
-		f.place[itemKey(path, i)] = place(item.GetToken())
+		f.place[itemKey(path, i)] = beginning(item)
 		f.mapping(item, v.Index(i), itemKey(path, i))
 	}
+}
+
+// beginning returns where a node begins: the token of a mapping is the colon in it.
+func beginning(node ast.Node) at {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return place(n.Values[0].Key.GetToken())
+		}
+	case *ast.MappingValueNode:
+		return place(n.Key.GetToken())
+	}
+	return place(node.GetToken())
 }
 
 // itemKey is the key of an item of a list, by which its place is known.
