@@ -24,6 +24,8 @@ const (
 	attrVersion          = "msExchVersion"
 	attrPoliciesExcluded = "msExchPoliciesExcluded"
 	attrSecurity         = "nTSecurityDescriptor"
+	attrMailboxSecurity  = "msExchMailboxSecurityDescriptor"
+	attrAdminCount       = "adminCount"
 	attrAccountControl   = "userAccountControl"
 	attrMark             = "adminDescription"
 )
@@ -33,7 +35,7 @@ const (
 // mailbox can be connected again.
 var mailboxAttrs = []string{
 	attrHomeMDB, "homeMTA", attrHomeServer, "mDBUseDefaults", "mDBStorageQuota", "mDBOverQuotaLimit",
-	"mDBOverHardQuotaLimit", "msExchMailboxSecurityDescriptor", "msExchMailboxTemplateLink",
+	"mDBOverHardQuotaLimit", attrMailboxSecurity, "msExchMailboxTemplateLink",
 	"msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
 }
 
@@ -42,13 +44,13 @@ var RecipientAttrs = slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, attrLegacy,
 	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, "altRecipient", attrMark,
-	attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
+	"groupType", attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
 }, copiedNames, mailboxAttrs)
 
 // binaryAttrs are compared octet by octet.
 var binaryAttrs = lowerSet(
 	"objectGUID", attrSID, attrSIDHistory, attrMasterSID, attrMailboxGUID, attrArchiveGUID,
-	"msExchMailboxSecurityDescriptor", attrSecurity, "msExchBlockedSendersHash", "msExchSafeRecipientsHash",
+	attrMailboxSecurity, attrSecurity, "msExchBlockedSendersHash", "msExchSafeRecipientsHash",
 	"msExchSafeSendersHash", "msExchUMSpokenName", "photo", "terminalServer", "thumbnailLogo", "thumbnailPhoto",
 	"userCert", "userCertificate", "userSMIMECertificate",
 )

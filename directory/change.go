@@ -71,6 +71,8 @@ type Plan struct {
 	// Spots are what the step looks after, whether or not it has to change it now. They
 	// let Settled wait for every server also when the Reader shows all of it already.
 	Spots []Spot
+	// Rights are those on the source that the step translates; nil where it does not.
+	Rights *RightsSnapshot
 }
 
 // A Spot is some attributes of one entry.
@@ -89,6 +91,18 @@ func (p Plan) Forbidden() []migrate.Finding {
 		}
 	}
 	return stop
+}
+
+// Watched returns the plan without values and findings: what Settled needs to see
+// whether every server that is watched shows it.
+func (p Plan) Watched() Plan {
+	w := Plan{}
+	for _, change := range p.Changes {
+		if change.Op != Delete {
+			w.Spots = append(w.Spots, change.spot())
+		}
+	}
+	return w
 }
 
 // A Scope is how deep a Query looks (RFC 4511 4.5.1.2).

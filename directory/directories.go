@@ -23,8 +23,12 @@ type Rules struct {
 	LegacyPrefix string
 	// Database names the target database where a move names none.
 	Database string
-	// Legacy lists domain SIDs that are stripped besides the source forest's own.
+	// Legacy lists SIDs of domains, and of single accounts, that are treated as the
+	// source forest's own.
 	Legacy []migrate.SID
+	// Permissions says what becomes of the permissions of the source's domains; "" is
+	// TranslatePermissions.
+	Permissions PermissionMode
 	// Attributes says of attributes, by lower-case name, how the source's values and the
 	// target's go together where that is not the default (see Copied).
 	Attributes map[string]Policy
@@ -39,6 +43,8 @@ type Rules struct {
 	// Accounts says what becomes of target accounts when their mailbox is opened; "" is
 	// AccountsEnabled.
 	Accounts AccountMode
+	// GroupContacts makes mail contacts, and not groups, of the source's groups.
+	GroupContacts bool
 	// ExchangeMoves says that Exchange's own engine moves the mailboxes: their GUIDs are
 	// then copied when people are staged, as it asks for.
 	ExchangeMoves bool
@@ -159,3 +165,6 @@ func (f *Forest) recipients(ctx context.Context, query Query) ([]*Recipient, err
 	}
 	return found, nil
 }
+
+// Watches reports whether further servers have to show what is written.
+func (d *Directories) Watches() bool { return len(d.Source.Watch)+len(d.Target.Watch) > 0 }

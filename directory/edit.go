@@ -133,7 +133,7 @@ func remainder(mod Mod, present [][]byte) (Mod, bool) {
 		return mod, len(mod.Values) > 0
 	case ReplaceValues:
 		return mod, !replaced(mod, present)
-	case RandomPassword: // nobody can read it; remaining knows by the account
+	case RandomPassword: // never shown: the account's state tells
 	}
 	return mod, true
 }

@@ -38,9 +38,16 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	if err != nil {
 		return names, fmt.Errorf("find a free common name: %w", err)
 	}
+	class := d.twinClass(source)
+	if class == ClassContact { // has no account
+		return names, nil
+	}
 	names.sam, err = free(ctx, candidates(wantedSam(source), maxSam, "", source.GUID), d.hasSam)
 	if err != nil {
 		return names, fmt.Errorf("find a free account name: %w", err)
+	}
+	if class == ClassGroup {
+		return names, nil
 	}
 	local, suffix := d.upnParts(source)
 	upns := func(yield func(string) bool) {

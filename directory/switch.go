@@ -35,7 +35,12 @@ func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) 
 	if err != nil {
 		return Plan{}, err
 	}
-	d.openMailbox(&plan, pair, dn, server)
+	rights, err := d.mailboxRights(ctx, pair)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Rights, plan.Findings = rights.source, append(plan.Findings, rights.findings...)
+	d.openMailbox(&plan, pair, dn, server, rights.descriptor)
 	d.planAccount(&plan, pair)
 	return plan, nil
 }
@@ -53,13 +58,14 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 	return append(d.checkMatch(pair), d.checkLoop(pair)...)
 }
 
-func (d *Directories) openMailbox(plan *Plan, pair Pair, database DN, server string) {
+func (d *Directories) openMailbox(plan *Plan, pair Pair, database DN, server string, rights []byte) {
 	details, display := d.openedTypes(pair)
 	e := edit{entry: pair.Target.Entry}
 	e.from("target database").fillText(attrHomeMDB, string(database))
 	openGUID(&e, pair)
 	e.from("server of the target database").fillText(attrHomeServer, server)
 	e.from("constant").fillText("mDBUseDefaults", "TRUE")
+	e.from("source permissions, of the twins").fill(attrMailboxSecurity, rights)
 	e.from("constant").fillText(attrVersion, versionExchange2010)
 	if o := d.ownerOf(pair); o.linked() || pair.Target.Disabled {
 		o.fill(&e)

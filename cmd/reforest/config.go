@@ -21,6 +21,8 @@ type config struct {
 	Target  targetConfig `yaml:"target"`
 	Retry   retryConfig  `yaml:"retry"`
 	Switch  switchConfig `yaml:"switch"`
+	Stage   stageConfig  `yaml:"stage"`
+	Clean   cleanConfig  `yaml:"clean"`
 	Limits  limitsConfig `yaml:"limits"`
 	// Attributes are the policies of single attributes, by name.
 	Attributes map[string]string `yaml:"attributes"`
@@ -81,8 +83,13 @@ type switchConfig struct {
 	Drain duration `yaml:"drain"`
 }
 
+type cleanConfig struct {
+	Permissions string `yaml:"permissions"`
+}
+
 type limitsConfig struct {
 	Moves    int   `yaml:"moves"`
+	Writers  int   `yaml:"writers"`
 	BadItems int64 `yaml:"bad_items"`
 }
 
@@ -103,7 +110,8 @@ func defaultConfig() *config {
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
 		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
-		Limits:  limitsConfig{Moves: batch.DefaultWorkers, BadItems: defaultBadItems},
+		Clean:   cleanConfig{Permissions: string(directory.TranslatePermissions)},
+		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
 	}
 }
 
@@ -161,6 +169,8 @@ func (c *config) check(f *faults) {
 	c.checkAttributes(f)
 	c.checkTenants(f)
 	c.checkDomains(f)
+	c.Stage.check(f)
+	c.Clean.check(f)
 	f.sort()
 }
 
@@ -195,6 +205,7 @@ func (c *config) checkValues(f *faults) {
 	}
 	for key, n := range map[string]int64{
 		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
+		"limits.writers": int64(c.Limits.Writers),
 	} {
 		if n <= 0 {
 			f.add(key, "%s must be more than nothing", key)
@@ -202,6 +213,12 @@ func (c *config) checkValues(f *faults) {
 	}
 	if c.Limits.BadItems < -1 {
 		f.add("limits.bad_items", "want a number of items, or -1 for any number")
+	}
+}
+
+func (c cleanConfig) check(f *faults) {
+	if !oneOf(c.Permissions, string(directory.TranslatePermissions), string(directory.StripPermissions), string(directory.KeepPermissions)) {
+		f.add("clean.permissions", "%q: want translate, strip or keep", c.Permissions)
 	}
 }
 
@@ -251,6 +268,8 @@ func (c *config) rules() directory.Rules {
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
 		Attributes: c.policies(), Accounts: directory.AccountMode(c.Target.Accounts), ExchangeMoves: c.Target.Mover == moverExchange,
 		SourceDomains: c.Source.Domains, TargetDomains: c.Target.Domains, Tenants: c.tenants(),
+		GroupContacts: c.Stage.Groups == "contact",
+		Permissions:   directory.PermissionMode(c.Clean.Permissions),
 	}
 	for _, text := range c.Source.LegacySIDs {
 		if sid, err := migrate.ParseSID(text); err == nil { // checked when the file was read

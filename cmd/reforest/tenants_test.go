@@ -59,7 +59,7 @@ func TestDirectoryRules(t *testing.T) {
 		SourceRouting: "alpine.example", TargetRouting: "fabrikam.example", TargetOU: "OU=Moved,DC=fabrikam,DC=example",
 		LegacyPrefix: "/o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", Database: "MBX-01",
 		Attributes: map[string]directory.Policy{"title": directory.Force, "extensionattribute15": directory.Omit, "manager": directory.Force},
-		Accounts:   directory.AccountsLinked, ExchangeMoves: true,
+		Accounts:   directory.AccountsLinked, ExchangeMoves: true, Permissions: directory.TranslatePermissions,
 		SourceDomains: []string{"old.example"}, TargetDomains: []string{"new.example", "newer.example"},
 		Tenants: []directory.Tenant{
 			{
@@ -145,13 +145,13 @@ func TestPlanShowsOrigins(t *testing.T) {
 			{Op: directory.AddValues, Attr: "member", Values: [][]byte{{0, 1}}},
 		},
 	}}}
-	if err := printPlan(env, options, pair, plan); err != nil {
+	if err := printPlan(env, options, "stage", pair, plan); err != nil {
 		t.Fatal(err)
 	}
-	want := `Ada (CN=Ada,DC=x)
+	want := `stage: Ada (CN=Ada,DC=x)
   target modify CN=A,DC=y: test
-    replace title: Head (source title)
-    random password unicodePwd:  (made up when it is set)
+    replace title: Head   <- source title
+    random password unicodePwd:    <- made up when it is set
     add member: 0x0001
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {

@@ -34,7 +34,11 @@ func systemAttributes() []attribute {
 		{name: "adminDisplayName", syntax: text, upper: 256},
 		{name: "mS-DS-ConsistencyGuid", syntax: octets, index: true},
 		{name: "lDAPDisplayName", syntax: text, upper: 256, index: true},
-		{name: "allowedChildClassesEffective", syntax: class, multi: true, system: true},
+		{name: "allowedAttributes", syntax: class, multi: true, system: true, constructed: true},
+		{name: "allowedAttributesEffective", syntax: class, multi: true, system: true, constructed: true},
+		{name: "allowedChildClasses", syntax: class, multi: true, system: true, constructed: true},
+		{name: "allowedChildClassesEffective", syntax: class, multi: true, system: true, constructed: true},
+		{name: "sDRightsEffective", syntax: integer, system: true, constructed: true},
 	}
 }
 

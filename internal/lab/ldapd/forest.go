@@ -58,6 +58,7 @@ func (b *builder) domain() {
 		return
 	}
 	root := newObject(b.s.schema.classes["domaindns"], parts[0], nil)
+	root.guid = b.s.newGUID()
 	root.suffix, root.head = b.base, true
 	b.s.root = root
 	sid, err := b.s.domain.Bytes()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A syntax is how an attribute's values are written and compared
@@ -25,14 +26,15 @@ const (
 
 // An attribute is one row of the schema.
 type attribute struct {
-	name   string
-	syntax syntax
-	multi  bool
-	upper  int    // rangeUpper: UTF-16 units of a text, the greatest of an integer that begins at 0, octets else; 0 is no bound
-	link   int    // linkID: even is a forward link, the next odd one its back link
-	system bool   // written by the server alone
-	index  bool   // has an equality index
-	on     string // the structural classes that may carry it; empty is all
+	name        string
+	syntax      syntax
+	multi       bool
+	upper       int    // rangeUpper: UTF-16 units of a text, the greatest of an integer that begins at 0, octets else; 0 is no bound
+	link        int    // linkID: even is a forward link, the next odd one its back link
+	system      bool   // written by the server alone
+	index       bool   // has an equality index
+	constructed bool   // computed when it is read, for who reads it
+	on          string // the structural classes that may carry it; empty is all
 
 	key  string // lower-case name; set by newSchema
 	back string // of a back link: the key of its forward link; set by newSchema
@@ -58,13 +60,18 @@ type schema struct {
 	links   map[int]*attribute
 	backs   []*attribute // all back links
 	indexed []*attribute
+	ordered []*attribute // all, by name
 }
+
+// theSchema is the schema of every forest. It never changes.
+var theSchema = sync.OnceValue(newSchema)
 
 func newSchema() *schema {
 	s := &schema{attrs: map[string]*attribute{}, classes: map[string]*classRow{}, links: map[int]*attribute{}}
 	for _, a := range attributeTable() {
 		a.key = strings.ToLower(a.name)
 		s.attrs[a.key] = &a
+		s.ordered = append(s.ordered, &a)
 		if a.link != 0 {
 			s.links[a.link] = &a
 		}
@@ -78,6 +85,7 @@ func newSchema() *schema {
 			s.backs = append(s.backs, a)
 		}
 	}
+	slices.SortFunc(s.ordered, func(a, b *attribute) int { return strings.Compare(a.key, b.key) })
 	slices.SortFunc(s.backs, func(a, b *attribute) int { return strings.Compare(a.key, b.key) })
 	for _, c := range classTable() {
 		s.classes[strings.ToLower(c.name)] = &c

@@ -74,3 +74,36 @@ func TestSchemaIsTheLabs(t *testing.T) {
 		}
 	}
 }
+
+// TestUpperBounds writes to every text with a bound one that fits and one that is a
+// character longer (MS-ADTS 3.1.1.2.3, rangeUpper). A character beyond the first plane of
+// Unicode counts twice.
+func TestUpperBounds(t *testing.T) {
+	t.Parallel()
+	s := &store{schema: theSchema()}
+	bounded := 0
+	for _, a := range s.schema.ordered {
+		if a.upper == 0 || a.syntax != text && a.syntax != octets {
+			continue
+		}
+		bounded++
+		if _, f := s.parse(a, []byte(strings.Repeat("x", a.upper))); f != nil {
+			t.Errorf("%s of %d: %v", a.name, a.upper, f)
+		}
+		if _, f := s.parse(a, []byte(strings.Repeat("x", a.upper+1))); f == nil || f.code != constraintViolation {
+			t.Errorf("%s of %d: got %v, want result code %d", a.name, a.upper+1, f, constraintViolation)
+		}
+		if a.syntax != text {
+			continue
+		}
+		if _, f := s.parse(a, []byte(strings.Repeat("ü", a.upper))); f != nil {
+			t.Errorf("%s of %d characters of two octets: %v", a.name, a.upper, f)
+		}
+		if _, f := s.parse(a, []byte(strings.Repeat("𝄞", a.upper/2+1))); f == nil {
+			t.Errorf("%s of %d pairs of units is accepted", a.name, a.upper/2+1)
+		}
+	}
+	if bounded < 130 {
+		t.Errorf("got %d bounds, want those of the schema", bounded)
+	}
+}
