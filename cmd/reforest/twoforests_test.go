@@ -173,6 +173,7 @@ func (w *twoForests) configuration() string {
 	return "source:" + side(l.Source, l.SourceMail, "SOURCE", "master") +
 		"target:" + side(l.Target, l.TargetMail, "TARGET", "plain") +
 		fmt.Sprintf("  ou: %q\n  legacy_dn: %q\n  database: MBX-F2\n", l.Target.OU("Migrated"), targetLegacy) +
+		"match: {adopt: [sid-history, master-sid, mailbox-guid, x500, smtp, mail]}\n" +
 		"retry: {interval: \"00:00:01\"}\nswitch: {drain: \"00:00:01\"}\n"
 }
 
