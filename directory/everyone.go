@@ -243,7 +243,7 @@ func (s *Staging) match(ctx context.Context, c *chosen) error {
 		c.err = err
 		return nil
 	}
-	if err != nil || pair.Target != nil {
+	if err != nil || pair.Target != nil || pair.Choice == Leave {
 		return err
 	}
 	c.names, err = s.d.newNames(ctx, c.source)
@@ -396,6 +396,10 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	if !clear {
 		return p, nil
 	}
+	if c.pair.Choice == Leave {
+		p.Plan.Findings = []migrate.Finding{note("match.left", c.source.String(), "It is left out by the decision file.")}
+		return p, nil
+	}
 	var err error
 	if p.Plan, err = s.d.PlanStage(ctx, c.pair); personal(err) {
 		p.Err, p.Plan, err = err, Plan{}, nil
@@ -405,7 +409,7 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p, clear := c.person()
-	if !clear || c.pair.Target != nil && !c.pair.Ours {
+	if !clear || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
 		return p, nil
 	}
 	target := c.pair.Target

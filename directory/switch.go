@@ -189,7 +189,7 @@ func (d *Directories) checkDeliver(ctx context.Context, pair Pair) ([]migrate.Fi
 		forest *Forest
 		holder *Recipient
 	}{{&d.Source, pair.Source}, {&d.Target, pair.Target}} {
-		found, err := side.forest.checkNames(ctx, side.holder, names)
+		found, err := side.forest.checkNames(ctx, names, side.holder)
 		if err != nil {
 			return nil, err
 		}

@@ -32,3 +32,10 @@ func WritePlain(ctx context.Context, change directory.Change) error {
 	c := &Conn{pool: &pool{idle: []*wire{w}}}
 	return c.Write(ctx, change)
 }
+
+// SearchBase returns where a Conn of the config, to a server of the domain, begins a
+// search that was asked for at base.
+func SearchBase(config Config, domain, base directory.DN) (directory.DN, error) {
+	checked, err := config.check()
+	return (&Conn{pool: &pool{endpoint: checked}, naming: domain}).base(base), err
+}
