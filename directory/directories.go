@@ -51,6 +51,9 @@ type Rules struct {
 	// SourceDomains and TargetDomains are further mail domains that each side is
 	// authoritative for.
 	SourceDomains, TargetDomains []string
+	// Tenants are the companies of a hosted target; nil: it is one organisation. With
+	// tenants, everyone has to belong to exactly one.
+	Tenants []Tenant
 }
 
 // An AccountMode says what becomes of a person's target account at the opening of the

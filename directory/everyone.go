@@ -69,6 +69,7 @@ type chosen struct {
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
 	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, Passed: map[string]int{}}
+	bulk.Source.keep = bulk.Rules.tenantReads()
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
 		if err != nil {

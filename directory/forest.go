@@ -25,6 +25,8 @@ type Info struct {
 	Holds                         []DN     // the naming contexts that the server answers for
 	UPNSuffixes                   []string // beside the domains' DNS names
 	HasExchange                   bool     // Exchange servers are registered in the Configuration
+	// Schema are the attributes that there are, by lower-case name; empty: not known.
+	Schema map[string]SchemaAttribute
 }
 
 // A Forest is one side with its adapters.
@@ -44,11 +46,12 @@ type Forest struct {
 	// what global catalogs hold is expected.
 	Watch []Reader
 
-	index *Index // answers questions about names instead of Reader; nil: Reader does
+	index *Index   // answers questions about names instead of Reader; nil: Reader does
+	keep  []string // attributes that an Index keeps beside the names
 }
 
 // Survey reads what the forest says about itself: naming contexts, domains with
-// their SIDs, UPN suffixes, and whether Exchange runs there.
+// their SIDs, UPN suffixes, whether Exchange runs there, and the schema's attributes.
 func Survey(ctx context.Context, reader Reader) (Info, error) {
 	root, err := reader.Get(ctx, "", "defaultNamingContext", "configurationNamingContext", "schemaNamingContext",
 		"namingContexts")
@@ -67,7 +70,7 @@ func Survey(ctx context.Context, reader Reader) (Info, error) {
 		return Info{}, errors.New("read rootDSE: the server names no default or configuration naming context")
 	}
 	for _, read := range []func(context.Context, Reader) error{
-		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange,
+		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange, info.readSchema,
 	} {
 		if err := read(ctx, reader); err != nil {
 			return Info{}, err

@@ -73,11 +73,11 @@ type Index struct {
 func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, error) {
 	x := &Index{first: map[nameKey]int32{}, more: map[nameKey][]int32{}, owners: map[*Recipient]migrate.GUID{}}
 	for _, domain := range f.Info.domainsHeld() {
-		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: indexed, Attrs: indexAttrs}) {
+		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: indexed, Attrs: slices.Concat(indexAttrs, f.keep)}) {
 			if err != nil {
 				return nil, err
 			}
-			if err := x.read(entry); err != nil {
+			if err := x.read(entry, f.keep); err != nil {
 				return nil, err
 			}
 			if progress != nil && len(x.people)%500 == 0 {
@@ -93,14 +93,14 @@ func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
 	if f.Catalog == nil {
 		return nil
 	}
-	for entry, err := range f.Catalog.Find(ctx, Query{Filter: indexed, Attrs: indexAttrs}) {
+	for entry, err := range f.Catalog.Find(ctx, Query{Filter: indexed, Attrs: slices.Concat(indexAttrs, f.keep)}) {
 		if err != nil {
 			return err
 		}
 		if f.Info.holdsDN(entry.DN) {
 			continue
 		}
-		if err := x.read(entry); err != nil {
+		if err := x.read(entry, f.keep); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
 
 // read adds what the entry is called, unless it was read already: a domain lies below
 // its parent.
-func (x *Index) read(entry *Entry) error {
+func (x *Index) read(entry *Entry, keep []string) error {
 	r, err := ParseRecipient(entry)
 	if err != nil {
 		return err
@@ -118,15 +118,15 @@ func (x *Index) read(entry *Entry) error {
 		return nil
 	}
 	r.light = true
-	r.Entry = lightEntry(entry)
+	r.Entry = lightEntry(entry, keep)
 	x.add(r)
 	return nil
 }
 
 // lightEntry keeps of an entry what Recipient has no field for.
-func lightEntry(entry *Entry) *Entry {
+func lightEntry(entry *Entry, keep []string) *Entry {
 	kept := map[string][][]byte{}
-	for _, attr := range []string{attrHomeServer, "msExchHideFromAddressLists"} {
+	for _, attr := range append([]string{attrHomeServer, "msExchHideFromAddressLists"}, keep...) {
 		if values := entry.Bytes(attr); len(values) > 0 {
 			kept[attr] = values
 		}

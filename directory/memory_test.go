@@ -50,7 +50,7 @@ type stored struct {
 	attrs map[string][][]byte // by lower-case name
 }
 
-var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "ntsecuritydescriptor", "securityidentifier"}
+var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "msexcharchiveguid", "ntsecuritydescriptor", "securityidentifier", "usercertificate", "thumbnailphoto"}
 
 func newMemory(domain migrate.SID) *memory {
 	return &memory{clock: &clock{}, domain: domain, next: 1104, entries: map[string]*stored{}}
@@ -314,6 +314,9 @@ func (s *stored) modify(mod directory.Mod) error {
 			}
 			present = slices.DeleteFunc(present, has(v))
 		}
+	case directory.RandomPassword:
+		s.attrs["pwdlastset"] = [][]byte{[]byte("133000000000000000")}
+		return nil
 	case directory.ReplaceValues:
 		present = mod.Values
 		for i, v := range present {
@@ -321,8 +324,6 @@ func (s *stored) modify(mod directory.Mod) error {
 				return fmt.Errorf("%s: %q is there twice", name, v)
 			}
 		}
-	case directory.RandomPassword:
-		return nil
 	}
 	for _, v := range present {
 		if len(v) == 0 {

@@ -52,7 +52,7 @@ func (d *Directories) twinClass(source *Recipient) string {
 // first two goes where the source sends it, and a group's to the twins of its members; a
 // dynamic group's goes to the source, which alone knows who is in it.
 func (d *Directories) planPlain(ctx context.Context, pair Pair) (Plan, error) {
-	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkPlain(pair))}
+	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkPlain(pair), d.checkTenant(pair.Source))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil
 	}
@@ -208,7 +208,7 @@ func (d *Directories) plainProxies(source *Recipient, own migrate.LegacyDN) Prox
 	if !source.Proxies.HasSMTP(source.Address()) {
 		proxies = append(proxies, "SMTP:"+string(source.Address()))
 	}
-	for _, v := range source.Proxies {
+	for _, v := range source.Proxies.collapse().legal() {
 		if kind, dn := splitProxy(v); kind != "x500" || migrate.LegacyDN(dn).Key() != own.Key() {
 			proxies = append(proxies, v)
 		}

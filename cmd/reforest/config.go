@@ -15,24 +15,28 @@ import (
 // A config is the configuration file. Every key is documented in the file that
 // "reforest init" writes.
 type config struct {
-	Store   string        `yaml:"store"`
-	Reports string        `yaml:"reports"`
-	Source  sourceConfig  `yaml:"source"`
-	Target  targetConfig  `yaml:"target"`
-	Retry   retryConfig   `yaml:"retry"`
-	Switch  switchConfig  `yaml:"switch"`
-	Match   matchConfig   `yaml:"match"`
-	Stage   stageConfig   `yaml:"stage"`
-	Clean   cleanConfig   `yaml:"clean"`
-	Limits  limitsConfig  `yaml:"limits"`
-	path    string        // of the file
-	place   map[string]at // where each key stands in it
+	Store   string       `yaml:"store"`
+	Reports string       `yaml:"reports"`
+	Source  sourceConfig `yaml:"source"`
+	Target  targetConfig `yaml:"target"`
+	Retry   retryConfig  `yaml:"retry"`
+	Switch  switchConfig `yaml:"switch"`
+	Match   matchConfig  `yaml:"match"`
+	Stage   stageConfig  `yaml:"stage"`
+	Clean   cleanConfig  `yaml:"clean"`
+	Limits  limitsConfig `yaml:"limits"`
+	// Attributes are the policies of single attributes, by name.
+	Attributes map[string]string `yaml:"attributes"`
+	Tenants    []tenantConfig    `yaml:"tenants"`
+	path       string            // of the file
+	place      map[string]at     // where each key stands in it
 }
 
 type sourceConfig struct {
 	Directory  directoryConfig `yaml:"directory"`
 	Mail       mailConfig      `yaml:"mail"`
 	Domain     string          `yaml:"domain"`
+	Domains    []string        `yaml:"domains"`
 	LegacySIDs []string        `yaml:"legacy_sids"`
 }
 
@@ -40,9 +44,12 @@ type targetConfig struct {
 	Directory directoryConfig `yaml:"directory"`
 	Mail      mailConfig      `yaml:"mail"`
 	Domain    string          `yaml:"domain"`
+	Domains   []string        `yaml:"domains"`
 	OU        string          `yaml:"ou"`
 	LegacyDN  string          `yaml:"legacy_dn"`
 	Database  string          `yaml:"database"`
+	Accounts  string          `yaml:"accounts"`
+	Mover     string          `yaml:"mover"`
 }
 
 type directoryConfig struct {
@@ -87,6 +94,12 @@ type limitsConfig struct {
 	Writers  int   `yaml:"writers"`
 	BadItems int64 `yaml:"bad_items"`
 }
+
+// What moves the content of mailboxes.
+const (
+	moverIMAP     = "imap"
+	moverExchange = "exchange"
+)
 
 // defaultBadItems is how many items of one mailbox may be skipped unless told
 // otherwise: enough for what is broken in any old mailbox, too few for a mailbox that
@@ -157,6 +170,9 @@ func (c *config) check(f *faults) {
 	c.Target.Mail.check("target.mail", f)
 	c.checkValues(f)
 	c.Match.check(f)
+	c.checkAttributes(f)
+	c.checkTenants(f)
+	c.checkDomains(f)
 	c.Stage.check(f)
 	c.Clean.check(f)
 	f.sort()
@@ -171,6 +187,12 @@ func (c *config) checkValues(f *faults) {
 	}
 	if c.Target.OU != "" && !strings.Contains(c.Target.OU, "=") {
 		f.add("target.ou", "%q: want a distinguished name, such as OU=Moved,DC=fabrikam,DC=example", c.Target.OU)
+	}
+	if !oneOf(c.Target.Accounts, "", string(directory.AccountsEnabled), string(directory.AccountsLinked)) {
+		f.add("target.accounts", "%q: want enabled or linked", c.Target.Accounts)
+	}
+	if !oneOf(c.Target.Mover, "", moverIMAP, moverExchange) {
+		f.add("target.mover", "%q: want imap or exchange", c.Target.Mover)
 	}
 	for key, path := range map[string]string{
 		"source.directory.ca": c.Source.Directory.CA, "source.mail.ca": c.Source.Mail.CA,
@@ -250,6 +272,8 @@ func (c *config) rules() directory.Rules {
 		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
 		Match: c.Match.Rules, Adopt: c.Match.Adopt,
+		Attributes: c.policies(), Accounts: directory.AccountMode(c.Target.Accounts), ExchangeMoves: c.Target.Mover == moverExchange,
+		SourceDomains: c.Source.Domains, TargetDomains: c.Target.Domains, Tenants: c.tenants(),
 		GroupContacts: c.Stage.Groups == "contact",
 		Permissions:   directory.PermissionMode(c.Clean.Permissions),
 	}

@@ -121,6 +121,9 @@ func (c *Conn) Write(ctx context.Context, change directory.Change) error {
 		return err
 	}
 	defer c.pool.give(w)
+	if operation.secret && !w.secured() {
+		return refusal("ldap.Write", errPasswordPlain)
+	}
 	err = w.run(ctx, func() error { return operation.send(w.conn) })
 	err = failure(ctx, operation.name, err)
 	if lost(err) {
