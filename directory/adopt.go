@@ -53,7 +53,8 @@ func (d *Directories) checkClass(pair Pair) []migrate.Finding {
 
 // own reports whether the target mailbox is this move's: its twin from an earlier step,
 // one that carries our mark for the source, or one that bears the GUID that only this
-// source can have brought about.
+// source can have brought about; where Exchange moves the mailboxes that is the source's
+// own.
 func (d *Directories) own(pair Pair) bool {
 	byExchange := d.Rules.ExchangeMoves && !pair.Target.MailboxGUID.IsZero() && pair.Target.MailboxGUID == pair.Source.MailboxGUID
 	return pair.Evidence == EvidenceTwin || pair.Rule == MatchMark || byExchange || pair.Target.MailboxGUID == mailboxGUID(pair)

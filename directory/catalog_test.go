@@ -1,12 +1,16 @@
 package directory_test
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
+	"reforest/directory/ldap"
+	"reforest/internal/lab/ldapd"
 	"reforest/migrate"
 )
 
@@ -114,5 +118,52 @@ func TestEveryDomainHeld(t *testing.T) {
 	twin, err := l.Match(t.Context(), pair.Source, migrate.GUID([]byte("a in other.test ")))
 	if err != nil || twin.Target.DN != pair.Target.DN {
 		t.Errorf("got %+v, %v", twin, err)
+	}
+}
+
+// TestCatalogOnTheWire: a name that only another domain of the forest has is found by the
+// global catalog of a rehearsal server, which searches all of them from the root.
+func TestCatalogOnTheWire(t *testing.T) {
+	t.Parallel()
+	const password = "Rehearsal-Passw0rd!"
+	server, err := ldapd.Start(context.WithoutCancel(t.Context()), ldapd.Config{Domain: "fabrikam.test", AdminPassword: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := server.Authority().WriteFile(ca); err != nil {
+		t.Fatal(err)
+	}
+	sales, err := server.AddDomain("sales")
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := sales.Child("CN", "Users").Child("CN", "Far")
+	if _, err := server.Seed(far, ldapd.Attrs{"objectClass": {"user"}, "sAMAccountName": {"far"}, "proxyAddresses": shared}); err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t)
+	open := func(url string, catalog bool) *ldap.Conn {
+		conn, err := ldap.Dial(t.Context(), ldap.Config{
+			URL: url, CAFile: ca, BindDN: "Administrator@fabrikam.test", Password: password, GlobalCatalog: catalog,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	l.Target.Reader = open(server.URL(), false)
+	if l.Target.Info, err = directory.Survey(t.Context(), l.Target.Reader); err != nil {
+		t.Fatal(err)
+	}
+	if pair := l.putBirgit(t, nil); pair.Target != nil {
+		t.Errorf("the domain controller shows another domain: %s", pair.Target.DN)
+	}
+	l.Target.Catalog = open(server.GlobalURL(), true)
+	pair := l.match(t, string(birgitDN))
+	if pair.Target == nil || !pair.Target.DN.Equal(far) || pair.Evidence != "smtp:b.schulz@alpine.test" {
+		t.Errorf("got %+v", pair)
 	}
 }

@@ -359,6 +359,26 @@ func TestContactsAreAmbiguous(t *testing.T) {
 	}
 }
 
+// TestContactComesBack: undoing brings the contact back as the same object, with all that
+// it had and all that pointed to it.
+func TestContactComesBack(t *testing.T) {
+	t.Parallel()
+	l := contactLab(t, nil)
+	l.target.entries[lists.Child("CN", "All").Key()].attrs["member"] = [][]byte{[]byte(contactDN)}
+	source, target := l.source.dump(), l.target.dump()
+	j := newJournal(l.clock)
+	if err := l.replaceOnce(t, j); err != nil {
+		t.Fatal(err)
+	}
+	l.undo(t, j)
+	if diff := cmp.Diff(source, l.source.dump()); diff != "" {
+		t.Errorf("source (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(target, l.target.dump()); diff != "" {
+		t.Errorf("target (-before +after):\n%s", diff)
+	}
+}
+
 // TestContactTurnsUpLate: a synchronisation makes the contact anew. One that the rules
 // trust is replaced again; of another there is a word.
 func TestContactTurnsUpLate(t *testing.T) {

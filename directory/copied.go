@@ -179,6 +179,9 @@ func (s *stagePlan) fillCopied(e *edit) {
 			continue
 		}
 		values, origin := s.sourceValues(a.Name)
+		if len(values) == 0 && !e.entry.Has(a.Name) {
+			continue
+		}
 		fitting := s.fitting(a.Name, values)
 		if len(fitting) < len(values) && (policy == Force || len(fitting) == 0) {
 			continue // what is there is better than nothing, or a part

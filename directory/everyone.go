@@ -397,6 +397,7 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		return p, nil
 	}
 	if c.pair.Choice == Leave {
+		p.New = false
 		p.Plan.Findings = []migrate.Finding{note("match.left", c.source.String(), "It is left out by the decision file.")}
 		return p, nil
 	}

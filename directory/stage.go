@@ -39,9 +39,6 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	if err := s.change(ctx); err != nil {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
-	if err := d.planContact(ctx, &plan, pair); err != nil {
-		return Plan{}, err
-	}
 	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return Plan{}, err
@@ -81,18 +78,25 @@ func (s *stagePlan) look(ctx context.Context) error {
 
 // change plans what both sides lack.
 func (s *stagePlan) change(ctx context.Context) error {
-	if s.pair.Target == nil {
-		if err := s.addTarget(ctx); err != nil {
-			return err
-		}
-		s.completeSource()
-		s.joinGroup(s.plan.Changes[0].DN)
-		return nil
+	user, err := s.changeTarget(ctx)
+	if err != nil {
+		return err
 	}
-	s.completeTarget()
 	s.completeSource()
-	s.joinGroup(s.pair.Target.DN)
-	return nil
+	s.joinGroup(user)
+	return s.planContact(ctx, s.plan, s.pair)
+}
+
+// changeTarget plans the target user, and returns its name.
+func (s *stagePlan) changeTarget(ctx context.Context) (DN, error) {
+	if s.pair.Target != nil {
+		s.completeTarget()
+		return s.pair.Target.DN, nil
+	}
+	if err := s.addTarget(ctx); err != nil {
+		return "", err
+	}
+	return s.plan.Changes[0].DN, nil
 }
 
 // checkMark tells of a target object that already says something else where our mark

@@ -130,8 +130,9 @@ func TestOpenLeavesAMovedMailbox(t *testing.T) {
 func TestKnownTwinMayHaveAMailbox(t *testing.T) {
 	t.Parallel()
 	l, pair := opened(t, nil)
-	l.target.entries[pair.Target.DN.Key()].attrs["msexchmailboxguid"] = [][]byte{[]byte("0123456789abcdef")}
-	delete(l.target.entries[pair.Target.DN.Key()].attrs, "admindescription")
+	attrs := l.target.entries[pair.Target.DN.Key()].attrs
+	attrs["msexchmailboxguid"] = [][]byte{[]byte("0123456789abcdef")}
+	delete(attrs, "admindescription") // by which it would be known for ours
 	pair = l.match(t, string(birgitDN))
 	l.forbidden(t, "stranger", "match.mailbox", pair, on("", l.PlanOpen))
 	pair, err := l.Match(t.Context(), pair.Source, pair.Target.GUID)

@@ -195,7 +195,7 @@ func (s *stagePlan) checkLeaks() []migrate.Finding {
 	if target.IsMailbox() {
 		severity = migrate.Warn
 	}
-	var findings []migrate.Finding
+	findings := s.checkOutside(target)
 	for _, leak := range append(s.ownLeaks(target), s.foreignLeaks(target)...) {
 		findings = append(findings, migrate.Finding{
 			Rule: "tenant.leak", Severity: severity, Whom: s.pair.Source.String(), What: leak,
@@ -205,30 +205,49 @@ func (s *stagePlan) checkLeaks() []migrate.Finding {
 	return findings
 }
 
+// checkOutside tells of a target user who lies in no company's unit: nobody else sees it,
+// and its own company does not either.
+func (s *stagePlan) checkOutside(target *Recipient) []migrate.Finding {
+	if target.DN.Under(s.tenant.queryBase()) || len(s.seenBy(target)) > 0 {
+		return nil
+	}
+	return []migrate.Finding{warn("tenant.outside", s.pair.Source.String(),
+		fmt.Sprintf("%s lies outside of %s, where %s looks for its people.", target.DN, s.tenant.queryBase(), s.tenant.Name),
+		"Move it there.")}
+}
+
 // ownLeaks are what does not end at the tenant's own borders.
 func (s *stagePlan) ownLeaks(target *Recipient) []string {
-	var leaks []string
 	base := DN(target.Entry.First(attrQueryBase))
-	if base != "" && !base.Under(s.tenant.queryBase()) {
-		leaks = append(leaks, fmt.Sprintf("%s of %s is %s, outside of %s: it would find people of others there.",
-			attrQueryBase, target.DN, base, s.tenant.queryBase()))
+	if base == "" || base.Under(s.tenant.queryBase()) {
+		return nil
 	}
-	if !target.DN.Under(s.tenant.OU) && !s.inOther(target.DN) {
-		leaks = append(leaks, fmt.Sprintf("%s lies outside of %s, where its own company does not find it.", target.DN, s.tenant.OU))
+	return []string{fmt.Sprintf("%s of %s is %s, outside of %s: it would find people of others there.",
+		attrQueryBase, target.DN, base, s.tenant.queryBase())}
+}
+
+// seenBy returns the other tenants whose people find the target user where it lies.
+func (s *stagePlan) seenBy(target *Recipient) []*Tenant {
+	var found []*Tenant
+	for i := range s.Rules.Tenants {
+		t := &s.Rules.Tenants[i]
+		if t != s.tenant && (target.DN.Under(t.OU) || target.DN.Under(t.queryBase())) {
+			found = append(found, t)
+		}
 	}
-	return leaks
+	return found
 }
 
 // foreignLeaks are what belongs to another tenant.
 func (s *stagePlan) foreignLeaks(target *Recipient) []string {
 	var leaks []string
+	for _, other := range s.seenBy(target) {
+		leaks = append(leaks, fmt.Sprintf("%s lies where %s looks for its people, who would see it.", target.DN, other.Name))
+	}
 	for i := range s.Rules.Tenants {
 		other := &s.Rules.Tenants[i]
 		if other == s.tenant {
 			continue
-		}
-		if target.DN.Under(other.OU) && !s.tenant.OU.Under(other.OU) {
-			leaks = append(leaks, fmt.Sprintf("%s lies in the unit of %s, whose people would see it.", target.DN, other.Name))
 		}
 		if other.Group != "" && !other.Group.Equal(s.tenant.Group) && slices.ContainsFunc(s.groups, other.Group.Equal) {
 			leaks = append(leaks, fmt.Sprintf("%s is a member of %s, the group of %s.", target.DN, other.Group, other.Name))
@@ -243,10 +262,6 @@ func (s *stagePlan) foreignLeaks(target *Recipient) []string {
 	}
 	slices.Sort(leaks)
 	return leaks
-}
-
-func (s *stagePlan) inOther(dn DN) bool {
-	return slices.ContainsFunc(s.Rules.Tenants, func(t Tenant) bool { return !t.OU.Equal(s.tenant.OU) && dn.Under(t.OU) })
 }
 
 // CheckTenants returns what is wrong with the tenants as they are configured, by the
@@ -267,6 +282,11 @@ func CheckTenants(tenants []Tenant) map[int][]string {
 		readable := slices.ContainsFunc(RecipientAttrs, func(a string) bool { return strings.EqualFold(a, t.Attribute) })
 		if t.Attribute != "" && (!readable || t.Value == "") {
 			add(i, "%q: want an attribute that is copied and its value, such as company=Contoso", t.Attribute+"="+t.Value)
+		}
+		for j, other := range tenants {
+			if j != i && other.OU != "" && t.QueryBase != "" && other.OU.Under(t.QueryBase) {
+				add(i, "its query_base holds the ou of %s, whose people it would find", other.Name)
+			}
 		}
 		for _, other := range tenants[:i] {
 			if strings.EqualFold(t.Name, other.Name) {

@@ -104,23 +104,24 @@ func TestTenantLeaks(t *testing.T) {
 	t.Parallel()
 	joined := map[string][]string{"objectClass": {"user"}, "proxyAddresses": {"smtp:b.schulz@alpine.test"}}
 	for name, test := range map[string]struct {
-		at     directory.DN
-		target map[string][]string
-		member directory.DN // a group that the target user is in already
-		want   []string     // parts of what is found, in order
+		at      directory.DN
+		target  map[string][]string
+		member  directory.DN // a group that the target user is in already
+		want    []string     // parts of what is found, in order
+		outside bool
 	}{
 		"nothing set yet":        {at: contosoOU},
 		"a query base below":     {at: contosoOU, target: map[string][]string{"msExchQueryBaseDN": {"OU=Sales," + string(contosoOU)}}},
 		"in its own group":       {at: contosoOU, member: contosoG},
 		"a query base above":     {at: contosoOU, target: map[string][]string{"msExchQueryBaseDN": {string(hosted)}}, want: []string{"outside of"}},
 		"another's query base":   {at: contosoOU, target: map[string][]string{"msExchQueryBaseDN": {string(tailspin)}}, want: []string{"outside of"}},
-		"in another's unit":      {at: tailspin, want: []string{"lies in the unit of Tailspin"}},
-		"in nobody's unit":       {at: staff, want: []string{"lies outside of"}},
+		"in another's unit":      {at: tailspin, want: []string{"lies where Tailspin looks"}},
+		"in nobody's unit":       {at: staff, outside: true},
 		"in another's group":     {at: contosoOU, member: tailspinG, want: []string{"the group of Tailspin"}},
 		"another's address book": {at: contosoOU, target: map[string][]string{"msExchAddressBookPolicyLink": {strings.ToLower(string(bookTwo))}}, want: []string{"is that of Tailspin"}},
 		"all at once": {
 			at: tailspin, target: map[string][]string{"msExchQueryBaseDN": {string(tailspin)}, "msExchAddressBookPolicyLink": {string(bookTwo)}}, member: tailspinG,
-			want: []string{"outside of", "lies in the unit of Tailspin", "the group of Tailspin", "is that of Tailspin"},
+			want: []string{"outside of", "lies where Tailspin looks", "the group of Tailspin", "is that of Tailspin"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,8 +141,13 @@ func TestTenantLeaks(t *testing.T) {
 				t.Fatalf("got %v with %d changes", plan.Findings, len(plan.Changes))
 			}
 			checkLeaks(t, plan, "forbidden", test.want)
-			if test.want == nil {
+			if got := slices.Contains(rules(plan.Findings), "tenant.outside"); got != test.outside {
+				t.Errorf("outside: %v", plan.Findings)
+			}
+			if test.want == nil && !test.outside {
 				l.nothingLeft(t, name, l.stage(t, pair), l.PlanStage)
+			}
+			if test.want == nil {
 				return
 			}
 			// Once the mailbox is open it is no longer the move that makes it so.
@@ -228,6 +234,7 @@ func TestCheckTenants(t *testing.T) {
 		"same name":   {directory.Tenant{Name: "a", SourceDomain: "b.test", OU: "OU=B,DC=x"}, []string{"already"}},
 		"same ou":     {directory.Tenant{Name: "B", SourceDomain: "b.test", OU: "ou=a, dc=x"}, []string{"lie in one another"}},
 		"inner ou":    {directory.Tenant{Name: "B", SourceDomain: "b.test", OU: "OU=B,OU=A,DC=x"}, []string{"lie in one another"}},
+		"wide base":   {directory.Tenant{Name: "B", SourceDomain: "b.test", OU: "OU=B,DC=x", QueryBase: "DC=x"}, []string{"query_base holds"}},
 		"outer ou":    {directory.Tenant{Name: "B", SourceDomain: "b.test", OU: "DC=x"}, []string{"lie in one another"}},
 		"not read":    {directory.Tenant{Name: "B", Attribute: "favouriteColour", Value: "red", OU: "OU=B,DC=x"}, []string{"want an attribute"}},
 		"no value":    {directory.Tenant{Name: "B", Attribute: "company", OU: "OU=B,DC=x"}, []string{"want an attribute"}},

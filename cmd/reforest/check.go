@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,8 @@ func newCheckCommand(env *environment, options *globalOptions) *cobra.Command {
 		Short: "Preflight: look at forests, rights and mailboxes; change nothing",
 		Long: `Check connections, certificates, rights to the target OU, the schema and the target
 database; with a batch file also that each mailbox in it can be resolved, matched and
-opened. Nothing is changed.
+opened. Nothing is changed in either forest. Whom only a person can tell apart is asked
+in the decision file (match.decisions), whose answers the next command reads.
 
 EXIT STATUS
   0 nothing forbids a run; 4 something does; 10 usage or configuration;
@@ -41,7 +43,8 @@ func runCheck(ctx context.Context, env *environment, options *globalOptions, arg
 		}
 	}
 	return onlyLook(ctx, env, c, b, func(_ *connection, p *preflight) error {
-		return printCheck(env, options, p, len(b.moves))
+		asked := ask(env, c, p.looked, p.open)
+		return errors.Join(printCheck(env, options, p, len(b.moves)), asked)
 	})
 }
 

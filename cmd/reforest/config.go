@@ -21,6 +21,7 @@ type config struct {
 	Target  targetConfig `yaml:"target"`
 	Retry   retryConfig  `yaml:"retry"`
 	Switch  switchConfig `yaml:"switch"`
+	Match   matchConfig  `yaml:"match"`
 	Stage   stageConfig  `yaml:"stage"`
 	Clean   cleanConfig  `yaml:"clean"`
 	Limits  limitsConfig `yaml:"limits"`
@@ -59,6 +60,7 @@ type directoryConfig struct {
 	Bind       string    `yaml:"bind"`
 	Password   secretRef `yaml:"password"`
 	Settle     []string  `yaml:"settle"`
+	Catalog    string    `yaml:"catalog"`
 }
 
 type mailConfig struct {
@@ -110,6 +112,7 @@ func defaultConfig() *config {
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
 		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
+		Match:   matchConfig{Rules: directory.DefaultMatch(), Decisions: "decisions.csv"},
 		Clean:   cleanConfig{Permissions: string(directory.TranslatePermissions)},
 		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
 	}
@@ -166,6 +169,7 @@ func (c *config) check(f *faults) {
 	c.Source.Mail.check("source.mail", f)
 	c.Target.Mail.check("target.mail", f)
 	c.checkValues(f)
+	c.Match.check(f)
 	c.checkAttributes(f)
 	c.checkTenants(f)
 	c.checkDomains(f)
@@ -227,6 +231,7 @@ func (d directoryConfig) check(key string, f *faults) {
 	for _, url := range d.Settle {
 		d.checkURL(key+".settle", url, f)
 	}
+	d.checkCatalog(key+".catalog", f)
 }
 
 func (d directoryConfig) checkURL(key, url string, f *faults) {
@@ -266,6 +271,7 @@ func (c *config) rules() directory.Rules {
 	r := directory.Rules{
 		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
+		Match: c.Match.Rules, Adopt: c.Match.Adopt,
 		Attributes: c.policies(), Accounts: directory.AccountMode(c.Target.Accounts), ExchangeMoves: c.Target.Mover == moverExchange,
 		SourceDomains: c.Source.Domains, TargetDomains: c.Target.Domains, Tenants: c.tenants(),
 		GroupContacts: c.Stage.Groups == "contact",

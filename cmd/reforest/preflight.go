@@ -18,8 +18,10 @@ import (
 // A preflight is what was found before anything is written.
 type preflight struct {
 	findings []migrate.Finding
-	pairs    []directory.Pair // of moves that have not begun, in the order of the batch
-	begun    int              // moves under way whose mailboxes were tried
+	pairs    []directory.Pair     // of moves that have not begun, in the order of the batch
+	begun    int                  // moves under way whose mailboxes were tried
+	looked   []migrate.GUID       // source objects that were matched
+	open     []directory.Question // what only a person can answer about them
 	patience *patience
 }
 
@@ -60,6 +62,7 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	}
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
+	p.looked, p.open = people.Questions()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"reforest/batch"
 	"reforest/directory"
 	"reforest/directory/ldap"
 	"reforest/migrate"
@@ -26,7 +27,11 @@ type connection struct {
 // connect logs in to both directories and reads what they are.
 func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
 	conn := &connection{directories: &directory.Directories{Rules: c.rules()}}
-	var err error
+	decisions, err := batch.LoadDecisions(c.decisionsPath())
+	if err != nil {
+		return nil, usage(err)
+	}
+	conn.directories.Rules.Decisions = decisions
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
 	}
@@ -69,6 +74,14 @@ func (c *connection) forest(ctx context.Context, env *environment, conf *config,
 			return f, err
 		}
 		f.Watch = append(f.Watch, watched)
+	}
+	if d.Catalog != "" {
+		dial.URL, dial.ServerName = d.Catalog, ""
+		catalog, err := c.dial(ctx, side, dial)
+		if err != nil {
+			return f, err
+		}
+		f.Catalog = catalog
 	}
 	f.Info, err = directory.Survey(ctx, conn)
 	if err != nil {

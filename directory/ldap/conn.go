@@ -51,8 +51,11 @@ func (c *Conn) DefaultNamingContext() directory.DN { return c.naming }
 func (c *Conn) Server() string { return c.pool.endpoint.URL }
 
 // GlobalCatalog reports whether the URL leads to a global catalog, which holds a part of
-// every entry's attributes alone, by its port, 3268 or 3269.
+// every entry's attributes alone: by its port, 3268 or 3269, or because Config says so.
 func (c *Conn) GlobalCatalog() bool {
+	if c.pool.endpoint.GlobalCatalog {
+		return true
+	}
 	_, port, err := net.SplitHostPort(c.pool.endpoint.address)
 	return err == nil && (port == "3268" || port == "3269")
 }

@@ -22,13 +22,6 @@ func IsCatalog(config Config) (bool, error) {
 	return (&Conn{pool: &pool{endpoint: checked}}).GlobalCatalog(), err
 }
 
-// SearchBase returns where a Conn of the config, to a server of the domain, begins a
-// search that was asked for at base.
-func SearchBase(config Config, domain, base directory.DN) (directory.DN, error) {
-	checked, err := config.check()
-	return (&Conn{pool: &pool{endpoint: checked}, naming: domain}).base(base), err
-}
-
 // WritePlain writes over a connection that has no TLS and that nobody reads from.
 func WritePlain(ctx context.Context, change directory.Change) error {
 	near, far := net.Pipe()
@@ -38,4 +31,11 @@ func WritePlain(ctx context.Context, change directory.Change) error {
 	defer w.close()
 	c := &Conn{pool: &pool{idle: []*wire{w}}}
 	return c.Write(ctx, change)
+}
+
+// SearchBase returns where a Conn of the config, to a server of the domain, begins a
+// search that was asked for at base.
+func SearchBase(config Config, domain, base directory.DN) (directory.DN, error) {
+	checked, err := config.check()
+	return (&Conn{pool: &pool{endpoint: checked}, naming: domain}).base(base), err
 }

@@ -357,8 +357,10 @@ func TestSearchBase(t *testing.T) {
 		{"ldaps://dc", other, other},
 		{"ldaps://dc:3269", "", ""},
 		{"ldaps://dc:3269", other, other},
+		{"ldaps://dc:10636", "", ""},
 	} {
-		got, err := ldap.SearchBase(ldap.Config{URL: test.url, BindDN: "x", Password: "x"}, domain, test.asked)
+		config := ldap.Config{URL: test.url, BindDN: "x", Password: "x", GlobalCatalog: test.url == "ldaps://dc:10636"}
+		got, err := ldap.SearchBase(config, domain, test.asked)
 		if err != nil || got != test.want {
 			t.Errorf("%s, %q: got %q, %v; want %q", test.url, test.asked, got, err, test.want)
 		}
