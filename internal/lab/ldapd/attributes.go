@@ -11,7 +11,7 @@ import (
 // mailboxes carry linkIDs of our own.
 func attributeTable() []attribute {
 	return slices.Concat(systemAttributes(), accountAttributes(), personAttributes(),
-		linkAttributes(), mailAttributes(), exchangeAttributes(), extensionAttributes(), configurationAttributes())
+		linkAttributes(), mailAttributes(), exchangeAttributes(), extensionAttributes(), configurationAttributes(), schemaEntryAttributes())
 }
 
 func systemAttributes() []attribute {
