@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"reforest/batch/store"
@@ -25,7 +26,7 @@ func runOffline(ctx context.Context, env *environment, options *checkOptions, ar
 	if err != nil {
 		return err
 	}
-	forests, files, err := openForests(ctx, c, options.offline)
+	forests, files, err := openForests(ctx, env, c, options.offline)
 	if err != nil {
 		return err
 	}
@@ -39,14 +40,14 @@ func runOffline(ctx context.Context, env *environment, options *checkOptions, ar
 }
 
 // openForests opens the files of the two sides, in whatever order they are named.
-func openForests(ctx context.Context, c *config, paths []string) (*directory.Directories, map[directory.Side]forestfile.Origin, error) {
+func openForests(ctx context.Context, env *environment, c *config, paths []string) (*directory.Directories, map[directory.Side]forestfile.Origin, error) {
 	d := &directory.Directories{Rules: c.rules()}
 	files := map[directory.Side]forestfile.Origin{}
 	if len(paths) != 2 {
 		return nil, nil, usage(fmt.Errorf("--offline takes two files, one of each side: --offline alpine.forest,fabrikam.forest; there are %d", len(paths)))
 	}
 	for _, path := range paths {
-		forest, origin, err := openForest(ctx, path)
+		forest, origin, err := openForest(ctx, env, path)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -66,7 +67,13 @@ func openForests(ctx context.Context, c *config, paths []string) (*directory.Dir
 	return d, files, nil
 }
 
-func openForest(ctx context.Context, path string) (directory.Forest, forestfile.Origin, error) {
+// largeFile is from where on reading a file takes a while.
+const largeFile = 2_000_000
+
+func openForest(ctx context.Context, env *environment, path string) (directory.Forest, forestfile.Origin, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() >= largeFile {
+		env.say("Reading %s, %s.", path, size(info.Size()))
+	}
 	reader, err := forestfile.Open(path)
 	if err != nil {
 		return directory.Forest{}, forestfile.Origin{}, usage(err)

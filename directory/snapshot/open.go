@@ -32,6 +32,7 @@ type Reader struct {
 	parts      []part
 	held       []map[string]bool // by part: the attributes that were asked for, in lower case
 	contexts   []string          // keys of the naming contexts
+	settings   []string          // those of them that are no domains: configuration and schema
 	naming     directory.DN      // the default naming context
 	byName     index
 	byValue    map[uint32]index
@@ -116,6 +117,7 @@ func (r *Reader) readRoot() {
 	for _, dn := range names {
 		r.contexts = append(r.contexts, keyOf(directory.DN(dn)))
 	}
+	r.settings = r.contexts[len(r.contexts)-2:]
 }
 
 func (r *Reader) readParts() {

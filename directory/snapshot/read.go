@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"reforest/directory"
@@ -139,14 +140,12 @@ func (s *search) scan(r *Reader) iter.Seq[*record] {
 	}
 }
 
-// covers reports whether the record is in scope. Another naming context below the base
-// is not, but for a global catalog, which searches all that it holds
-// (MS-ADTS 3.1.1.3.1.3).
+// covers reports whether the record is in scope.
 func (s *search) covers(r *Reader, rec *record) bool {
 	if s.scope == directory.Base {
 		return rec.key == s.base
 	}
-	if !under(rec.key, s.base) || !r.catalog && r.context(rec.key) != s.context {
+	if !under(rec.key, s.base) || !r.spans(s.context, r.context(rec.key)) {
 		return false
 	}
 	if s.scope == directory.OneLevel {
@@ -164,6 +163,13 @@ func (r *Reader) context(key string) string {
 		}
 	}
 	return inner
+}
+
+// spans reports whether a search in one naming context covers another, both given by
+// their keys: a global catalog is searched through all of its domains, any other server
+// through one naming context.
+func (r *Reader) spans(from, to string) bool {
+	return from == to || r.catalog && !slices.Contains(r.settings, from) && !slices.Contains(r.settings, to)
 }
 
 // named returns the entry with the key, nil if there is none.
@@ -209,7 +215,7 @@ func (r *Reader) isPlain(attr uint32) bool {
 }
 
 // mayAsk returns an error if the filter is about an attribute that was not collected of
-// every entry in the naming context of base.
+// every entry that a search from base covers.
 func (r *Reader) mayAsk(f *filter, base *record) error {
 	for _, inner := range f.of {
 		if err := r.mayAsk(inner, base); err != nil {
@@ -220,7 +226,7 @@ func (r *Reader) mayAsk(f *filter, base *record) error {
 		return nil
 	}
 	for i, p := range r.parts {
-		if r.catalog || keyOf(p.Base) == r.context(base.key) {
+		if r.spans(r.context(base.key), keyOf(p.Base)) {
 			if err := r.holds(i, f.attr); err != nil {
 				return err
 			}

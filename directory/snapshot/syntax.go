@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -113,10 +112,10 @@ func isASCII(value string) bool {
 // keyOf returns the form under which two DNs name the same entry: that of DN.Key, with
 // its values folded.
 func keyOf(dn directory.DN) string {
-	if isASCII(string(dn)) {
-		return dn.Key()
+	if key := dn.Key(); isASCII(key) {
+		return key // an octet that was escaped in dn is not in its key
 	}
-	var key bytes.Buffer
+	var key strings.Builder
 	for ; dn != ""; dn = dn.Parent() {
 		if key.Len() > 0 {
 			key.WriteByte(',')
