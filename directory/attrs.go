@@ -24,6 +24,7 @@ const (
 	attrPoliciesExcluded = "msExchPoliciesExcluded"
 	attrSecurity         = "nTSecurityDescriptor"
 	attrAccountControl   = "userAccountControl"
+	attrMark             = "adminDescription"
 )
 
 // galAttrs are what address books show of a person. They are copied as they are.
@@ -48,7 +49,7 @@ var RecipientAttrs = slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
 	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
-	attrVersion, attrPoliciesExcluded, "altRecipient",
+	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark, "groupType",
 }, galAttrs, mailboxAttrs)
 
 // binaryAttrs are compared octet by octet.
@@ -60,7 +61,9 @@ var binaryAttrs = lowerSet(
 // dnAttrs are compared as distinguished names.
 var dnAttrs = lowerSet(
 	attrHomeMDB, "homeMTA", "msExchMailboxTemplateLink", "msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
-	"altRecipient", "manager", "distinguishedName",
+	"distinguishedName", "altRecipient", "manager", "publicDelegates", "msExchDelegateListLink", "authOrig",
+	"unauthOrig", "dLMemSubmitPerms", "dLMemRejectPerms", "msExchModeratedByLink", "managedBy",
+	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member",
 )
 
 func lowerSet(names ...string) map[string]bool {

@@ -24,6 +24,7 @@ type Op string
 const (
 	Add    Op = "add"
 	Modify Op = "modify"
+	Delete Op = "delete" // a leaf; Mods are none
 )
 
 // A ModOp is what a Mod does to its attribute (RFC 4511 4.6).
@@ -34,6 +35,10 @@ const (
 	AddValues     ModOp = "add"
 	DeleteValues  ModOp = "delete" // no values: the whole attribute
 	ReplaceValues ModOp = "replace"
+	// RandomPassword gives an account a password that nobody knows. It has no values:
+	// the Writer makes the password up, and it is never on record anywhere. The same
+	// Change enables the account, by which it is known to have been carried out.
+	RandomPassword ModOp = "random password"
 )
 
 // A Mod is one attribute of a Change. In an Add every Mod is AddValues.
@@ -41,6 +46,9 @@ type Mod struct {
 	Op     ModOp    `json:"op"`
 	Attr   string   `json:"attr"`
 	Values [][]byte `json:"values,omitempty"`
+	// Origin says in the operator's words where the values come from: "source title",
+	// "constant", "made of the alias". It is shown in plans and means nothing to Apply.
+	Origin string `json:"origin,omitempty"`
 }
 
 // A Change is one LDAP operation, with what stood there before it.
@@ -52,6 +60,8 @@ type Change struct {
 	Mods   []Mod  `json:"mods"`
 	Before []Mod  `json:"before,omitempty"` // the attributes' values before, as ReplaceValues; none for an attribute that was absent
 	Why    string `json:"why"`              // the step that wants it, in the operator's words
+	// Person is the objectGUID of the source object for whose sake this is changed.
+	Person migrate.GUID `json:"person,omitzero"`
 }
 
 // A Plan is what one step wants to change and what it noticed.
@@ -79,6 +89,18 @@ func (p Plan) Forbidden() []migrate.Finding {
 		}
 	}
 	return stop
+}
+
+// Watched returns the plan without values and findings: what Settled needs to see
+// whether every server that is watched shows it.
+func (p Plan) Watched() Plan {
+	w := Plan{}
+	for _, change := range p.Changes {
+		if change.Op != Delete {
+			w.Spots = append(w.Spots, change.spot())
+		}
+	}
+	return w
 }
 
 // A Scope is how deep a Query looks (RFC 4511 4.5.1.2).

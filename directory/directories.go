@@ -25,13 +25,47 @@ type Rules struct {
 	Database string
 	// Legacy lists domain SIDs that are stripped besides the source forest's own.
 	Legacy []migrate.SID
+	// Attributes says of attributes, by lower-case name, how the source's values and the
+	// target's go together where that is not the default (see Copied).
+	Attributes map[string]Policy
+	// Match lists the rules by which a twin is found, in the order in which they are
+	// asked; nil is DefaultMatch.
+	Match []MatchRule
+	// Adopt lists the rules whose evidence is enough to change an object that does not
+	// carry our mark. By any other it takes a decision for each object.
+	Adopt []MatchRule
+	// Decisions are the operator's answers to what the rules leave open; may be nil.
+	Decisions Decisions
+	// Accounts says what becomes of target accounts when their mailbox is opened; "" is
+	// AccountsEnabled.
+	Accounts AccountMode
+	// GroupContacts makes mail contacts, and not groups, of the source's groups.
+	GroupContacts bool
+	// ExchangeMoves says that Exchange's own engine moves the mailboxes: their GUIDs are
+	// then copied when people are staged, as it asks for.
+	ExchangeMoves bool
+	// SourceDomains and TargetDomains are further mail domains that each side is
+	// authoritative for.
+	SourceDomains, TargetDomains []string
 }
+
+// An AccountMode says what becomes of a person's target account at the opening of the
+// mailbox. Those of shared mailboxes and resources stay disabled.
+type AccountMode string
+
+// The modes.
+const (
+	AccountsEnabled AccountMode = "enabled" // with a random password, unless it has one
+	AccountsLinked  AccountMode = "linked"  // the source account goes on owning the mailbox
+)
 
 // Directories are the two forests and what joins them. Its methods read; only
 // Apply writes.
 type Directories struct {
 	Source, Target Forest
 	Rules          Rules
+
+	staging *Staging // in which names and twins are known already; nil: they are asked for
 }
 
 // A Pair is a source recipient and the target object that stands for it.
@@ -39,6 +73,13 @@ type Pair struct {
 	Source   *Recipient
 	Target   *Recipient // nil: none stands for it yet
 	Evidence string     // why they belong together: EvidenceTwin, or the value they share
+	Rule     MatchRule  // by which the target was found; "" if there is none
+	// Ours says that the target may be changed: it carries our mark, the operator told us
+	// to adopt it, or an earlier step of the move made or found it.
+	Ours bool
+	// Contact is a target contact that stands for the person and is to be replaced by
+	// the target user; nil if there is none.
+	Contact *Recipient
 }
 
 // EvidenceTwin is the evidence of a pair whose target was known from an earlier step.
@@ -117,3 +158,6 @@ func (f *Forest) recipients(ctx context.Context, query Query) ([]*Recipient, err
 	}
 	return found, nil
 }
+
+// Watches reports whether further servers have to show what is written.
+func (d *Directories) Watches() bool { return len(d.Source.Watch)+len(d.Target.Watch) > 0 }

@@ -38,6 +38,8 @@ type Forest struct {
 	// Server() string is named by it; of one whose GlobalCatalog() bool is true only
 	// what global catalogs hold is expected.
 	Watch []Reader
+
+	index *Index // answers questions about names instead of Reader; nil: Reader does
 }
 
 // Survey reads what the forest says about itself: naming contexts, domains with

@@ -40,7 +40,7 @@ func (d *Directories) Match(ctx context.Context, source *Recipient, twin migrate
 			continue
 		}
 		target, err := one(source.String(), found)
-		return Pair{Source: source, Target: target, Evidence: evidence}, err
+		return Pair{Source: source, Target: target, Evidence: evidence, Ours: true}, err
 	}
 	return Pair{Source: source}, nil
 }
@@ -56,7 +56,7 @@ func (d *Directories) matchTwin(ctx context.Context, source *Recipient, twin mig
 	if err != nil {
 		return Pair{}, fmt.Errorf("match %s: %w", source, err)
 	}
-	return Pair{Source: source, Target: target, Evidence: EvidenceTwin}, nil
+	return Pair{Source: source, Target: target, Evidence: EvidenceTwin, Ours: true}, nil
 }
 
 // matchMaster looks for the account that owns a linked mailbox.
@@ -71,6 +71,7 @@ func (d *Directories) matchMaster(ctx context.Context, source *Recipient) ([]*Re
 	}
 	found, err := d.Target.ask(ctx, question{
 		filter:  Or(EqBytes(attrSID, sid), EqBytes(attrMasterSID, sid)),
+		keys:    []nameKey{keyOf(keySID, string(master)), keyOf(keyMaster, string(master))},
 		answers: func(r *Recipient) bool { return r.SID == master || r.MasterSID == master },
 	})
 	return found, attrMasterSID + " " + string(master), err
@@ -97,11 +98,14 @@ func (d *Directories) matchMail(ctx context.Context, source *Recipient) ([]*Reci
 	var found []*Recipient
 	for chunk := range slices.Chunk(addrs, matchBatch) {
 		var filters []Filter
+		var keys []nameKey
 		for _, a := range chunk {
 			filters = append(filters, Eq("mail", string(a)))
+			keys = append(keys, keyOf(keyMail, string(a)))
 		}
 		hits, err := d.Target.ask(ctx, question{
 			filter: Or(filters...),
+			keys:   keys,
 			answers: func(r *Recipient) bool {
 				return slices.ContainsFunc(chunk, func(a migrate.SMTPAddress) bool { return a.Key() == r.Mail.Key() })
 			},
@@ -153,9 +157,24 @@ func (s addressSet) shared(r *Recipient) string {
 	return ""
 }
 
+// keys returns what an Index finds the names under.
+func (s addressSet) keys() []nameKey {
+	keys := []nameKey{}
+	for _, a := range s.smtp {
+		keys = append(keys, keyOf(keySMTP, string(a)))
+	}
+	for _, x := range s.x500 {
+		keys = append(keys, keyOf(keyX500, string(x)))
+	}
+	return keys
+}
+
 // holders returns the objects that have one of the names, each once.
 func (f *Forest) holders(ctx context.Context, names addressSet) ([]*Recipient, error) {
 	var found []*Recipient
+	if f.index != nil {
+		return f.ask(ctx, question{keys: names.keys(), answers: func(r *Recipient) bool { return names.shared(r) != "" }})
+	}
 	for chunk := range slices.Chunk(names.filters(), matchBatch) {
 		hits, err := f.ask(ctx, question{
 			filter:  Or(chunk...),

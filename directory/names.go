@@ -27,10 +27,20 @@ type newNames struct{ cn, sam, upn string }
 // newNames finds names that are free at the target: the source's own where they are,
 // else with a number after them, counted from 2.
 func (d *Directories) newNames(ctx context.Context, source *Recipient) (names newNames, err error) {
+	if names, taken := d.staging.namesOf(source); taken {
+		return names, nil
+	}
 	cn := source.DN.Name()
-	names.cn, err = free(ctx, candidates(cn, maxCN, " ", source.GUID), d.hasChild)
+	ou := d.place(source)
+	names.cn, err = free(ctx, candidates(cn, maxCN, " ", source.GUID), func(ctx context.Context, cn string) (bool, error) {
+		return d.holdsEntry(ctx, ou.Child("CN", cn))
+	})
 	if err != nil {
 		return names, fmt.Errorf("find a free common name: %w", err)
+	}
+	class := d.twinClass(source)
+	if class == ClassContact { // has no account
+		return names, nil
 	}
 	sam := source.Sam
 	if sam == "" {
@@ -39,6 +49,9 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	names.sam, err = free(ctx, candidates(sam, maxSam, "", source.GUID), d.hasSam)
 	if err != nil {
 		return names, fmt.Errorf("find a free account name: %w", err)
+	}
+	if class == ClassGroup {
+		return names, nil
 	}
 	local, suffix := d.upnParts(source)
 	upns := func(yield func(string) bool) {
@@ -55,6 +68,24 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	return names, nil
 }
 
+// namesOf returns the names that are taken for the source's new object.
+func (s *Staging) namesOf(source *Recipient) (newNames, bool) {
+	if s == nil || s.byGUID[source.GUID] == nil {
+		return newNames{}, false
+	}
+	c := s.byGUID[source.GUID]
+	return c.names, c.planned != nil
+}
+
+// holder returns the object that is to have the names of a plan: the target, or what is
+// reserved for it; nil if it is new and nothing is reserved.
+func (d *Directories) holder(pair Pair) *Recipient {
+	if pair.Target == nil && d.staging != nil && d.staging.byGUID[pair.Source.GUID] != nil {
+		return d.staging.byGUID[pair.Source.GUID].planned
+	}
+	return pair.Target
+}
+
 // upnParts returns the source's UPN where its suffix belongs to the target, else the
 // alias in the target's own domain.
 func (d *Directories) upnParts(source *Recipient) (local, suffix string) {
@@ -67,8 +98,15 @@ func (d *Directories) upnParts(source *Recipient) (local, suffix string) {
 	return source.Alias, dnsName(d.Target.Info.DefaultNC)
 }
 
-func (d *Directories) hasChild(ctx context.Context, cn string) (bool, error) {
-	_, err := d.Target.Reader.Get(ctx, d.Rules.TargetOU.Child("CN", cn), "cn")
+// place returns the organizational unit that a new target object for source goes into.
+func (d *Directories) place(_ *Recipient) DN { return d.Rules.TargetOU }
+
+// holdsEntry reports whether the target has an entry of that name.
+func (d *Directories) holdsEntry(ctx context.Context, dn DN) (bool, error) {
+	if x := d.Target.index; x != nil {
+		return len(x.lookup(keyOf(keyDN, dn.Key()))) > 0, nil
+	}
+	_, err := d.Target.Reader.Get(ctx, dn, "cn")
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -78,6 +116,10 @@ func (d *Directories) hasChild(ctx context.Context, cn string) (bool, error) {
 // hasSam asks the server's own domain: account names are unique within it. An account
 // is also known as name@domain, which must be nobody's UPN.
 func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
+	if x := d.Target.index; x != nil {
+		domain := d.Target.Info.DefaultNC
+		return len(x.find(domain, []nameKey{keyOf(keySam, sam), keyOf(keyUPN, sam+"@"+dnsName(domain))})) > 0, nil
+	}
 	return d.Target.holds(ctx, "", Or(Eq("sAMAccountName", sam), Eq("userPrincipalName", sam+"@"+dnsName(d.Target.Info.DefaultNC))))
 }
 
@@ -87,6 +129,9 @@ func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
 // answer for, the server itself refuses when the user is added.
 func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 	at := strings.LastIndexByte(upn, '@')
+	if x := d.Target.index; x != nil {
+		return x.hasUPN(&d.Target.Info, upn), nil
+	}
 	for _, domain := range d.Target.Info.domainsHeld() {
 		filter := Eq("userPrincipalName", upn)
 		if strings.EqualFold(dnsName(domain), upn[at+1:]) {
@@ -97,6 +142,20 @@ func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// hasUPN is Directories.hasUPN of what the index knows.
+func (x *Index) hasUPN(info *Info, upn string) bool {
+	if len(x.lookup(keyOf(keyUPN, upn))) > 0 {
+		return true
+	}
+	at := strings.LastIndexByte(upn, '@')
+	for _, domain := range info.domainsHeld() {
+		if strings.EqualFold(dnsName(domain), upn[at+1:]) && len(x.find(domain, []nameKey{keyOf(keySam, upn[:at])})) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // holds reports whether anything below base matches. A base that the server does not

@@ -60,7 +60,10 @@ type Recipient struct {
 	DisplayType   int32  // msExchRecipientDisplayType; 0 if not set
 	Class         string // one of the Class constants, else the most special objectClass
 	Disabled      bool   // the account cannot log on
+	EmployeeID    string
+	Mark          string // adminDescription, where our mark is; see Marked
 	Entry         *Entry // what it was read from
+	light         bool   // from an Index: Entry has next to nothing
 }
 
 // IsMailbox reports whether the object has a mailbox in its own forest.
@@ -155,6 +158,8 @@ func ParseRecipient(entry *Entry) (*Recipient, error) {
 		DisplayType:   int32(p.number(attrDisplayType)),
 		Class:         recipientClass(entry.Values("objectClass")),
 		Disabled:      p.number("userAccountControl")&accountDisabled != 0,
+		EmployeeID:    entry.First("employeeID"),
+		Mark:          entry.First(attrMark),
 		Entry:         entry,
 	}
 	if p.err != nil {

@@ -20,6 +20,7 @@ var dnShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*=.*,\s*[A-Za-z][A-Za-z0-
 type question struct {
 	base    DN
 	filter  Filter
+	keys    []nameKey // under which an Index finds what the filter finds; nil: it cannot
 	answers func(*Recipient) bool
 }
 
@@ -85,6 +86,7 @@ func (d *Directories) askQualified(domain, name string) []question {
 func askGUID(guid migrate.GUID) question {
 	return question{
 		filter:  EqBytes("objectGUID", guid[:]),
+		keys:    []nameKey{keyOf(keyGUID, string(guid[:]))},
 		answers: func(r *Recipient) bool { return r.GUID == guid },
 	}
 }
@@ -92,6 +94,7 @@ func askGUID(guid migrate.GUID) question {
 func askLegacy(dn migrate.LegacyDN) question {
 	return question{
 		filter: Or(Eq(attrLegacy, string(dn)), Eq(attrProxies, "X500:"+string(dn))),
+		keys:   []nameKey{keyOf(keyX500, string(dn))},
 		answers: func(r *Recipient) bool {
 			return r.Legacy.Key() == dn.Key() || r.Proxies.HasX500(dn)
 		},
@@ -105,6 +108,7 @@ func askAddress(identity string) question {
 	}
 	return question{
 		filter: Or(Eq(attrProxies, "smtp:"+string(addr)), Eq("mail", string(addr)), Eq("userPrincipalName", string(addr))),
+		keys:   []nameKey{keyOf(keySMTP, string(addr)), keyOf(keyMail, string(addr)), keyOf(keyUPN, string(addr))},
 		answers: func(r *Recipient) bool {
 			return r.Proxies.HasSMTP(addr) || r.Mail.Key() == addr.Key() || strings.EqualFold(r.UPN, string(addr))
 		},
@@ -115,6 +119,7 @@ func askSam(base DN, name string) question {
 	return question{
 		base:    base,
 		filter:  Eq("sAMAccountName", name),
+		keys:    []nameKey{keyOf(keySam, name)},
 		answers: func(r *Recipient) bool { return strings.EqualFold(r.Sam, name) },
 	}
 }
@@ -131,13 +136,21 @@ func askName(name string) question {
 
 // ask returns the recipients that answer the question, computers left out.
 func (f *Forest) ask(ctx context.Context, q question) ([]*Recipient, error) {
-	found, err := f.recipients(ctx, Query{Base: q.base, Filter: q.filter})
+	found, err := f.candidates(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(found, func(r *Recipient) bool {
 		return r.Class == ClassComputer || !q.answers(r)
 	}), nil
+}
+
+// candidates returns what may answer the question.
+func (f *Forest) candidates(ctx context.Context, q question) ([]*Recipient, error) {
+	if f.index != nil && q.keys != nil {
+		return f.index.find(q.base, q.keys), nil
+	}
+	return f.recipients(ctx, Query{Base: q.base, Filter: q.filter})
 }
 
 // one returns the only one of found, which is not empty.

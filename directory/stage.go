@@ -27,6 +27,9 @@ const (
 // source: a new one if pair has no target, else what the present one lacks. It also
 // plans the way back: every X500 name of the target becomes one of the source.
 func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
+	if d.isPlain(pair) {
+		return d.planPlain(ctx, pair)
+	}
 	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkMatch(pair), d.checkRoute(pair))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil
@@ -41,7 +44,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
 	d.completeSource(&plan, pair)
-	atTarget, err := d.Target.checkTaken(ctx, pair.Target, plan.Changes)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -50,6 +53,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, err
 	}
 	plan.Findings = slices.Concat(plan.Findings, atTarget, atSource)
+	plan.stamp(pair.Source.GUID)
 	return plan, nil
 }
 
@@ -110,7 +114,7 @@ func (d *Directories) addTarget(ctx context.Context, source *Recipient) ([]Chang
 	if err != nil {
 		return nil, err
 	}
-	e := edit{entry: NewEntry(d.Rules.TargetOU.Child("CN", names.cn), nil)}
+	e := edit{entry: NewEntry(d.place(source).Child("CN", names.cn), nil)}
 	e.add("objectClass", "top", "person", "organizationalPerson", "user")
 	e.fillText("sAMAccountName", names.sam)
 	e.fillText("userPrincipalName", names.upn)

@@ -123,6 +123,7 @@ func (f *Forest) bySID(ctx context.Context, sid migrate.SID) (*Recipient, error)
 		hits, err := f.ask(ctx, question{
 			base:   domain,
 			filter: Or(EqBytes(attrSID, b), EqBytes(attrSIDHistory, b)),
+			keys:   []nameKey{keyOf(keySID, string(sid)), keyOf(keyHistory, string(sid))},
 			answers: func(r *Recipient) bool {
 				return r.isPrincipal() && (r.SID == sid || slices.Contains(r.SIDHistory, sid))
 			},

@@ -130,6 +130,7 @@ func (d *Directories) verifySplit(ctx context.Context, pair Pair, _ string) ([]m
 	}
 	found, err := d.Target.ask(ctx, question{
 		filter:  EqBytes(attrMailboxGUID, guid[:]),
+		keys:    []nameKey{keyOf(keyMailbox, string(guid[:]))},
 		answers: func(r *Recipient) bool { return r.MailboxGUID == guid && !r.same(pair.Target) },
 	})
 	var findings []migrate.Finding

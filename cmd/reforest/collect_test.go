@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
-	"reforest/directory/ldap"
 	forestfile "reforest/directory/snapshot"
 	"reforest/internal/lab"
 	"reforest/internal/lab/ldapd"
@@ -211,15 +210,8 @@ func TestOfflineStale(t *testing.T) {
 // collectAged collects a side as somebody else would have some time ago.
 func (r *rehearsal) collectAged(t *testing.T, side lab.Side, which directory.Side, name string, age time.Duration) {
 	t.Helper()
-	conn, err := ldap.Dial(t.Context(), ldap.Config{
-		URL: side.Directory.URL(), CAFile: filepath.Join(r.dir, "ca.pem"), BindDN: string(side.Directory.AdminDN()), Password: side.Password,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
 	config := forestfile.Config{Side: which, Account: "CN=somebody", At: time.Now().Add(-age)}
-	if _, err := forestfile.Save(t.Context(), conn, filepath.Join(r.dir, name), config); err != nil {
+	if _, err := forestfile.Save(t.Context(), r.dial(t, side), filepath.Join(r.dir, name), config); err != nil {
 		t.Fatal(err)
 	}
 }
