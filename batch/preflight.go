@@ -17,15 +17,21 @@ type Preflight struct {
 	Look func(move Move, person directory.Pair)
 
 	findings []migrate.Finding
+	looked   []migrate.GUID          // source objects that were matched
+	open     []directory.Question    // what only a person can answer about them
+	wrong    []error                 // decisions that cannot be carried out
 	sources  map[migrate.GUID]string // who of the batch is which source object
 	targets  map[migrate.GUID]string
 }
 
 // Run returns what it noticed about the moves. Moves that are under way or have
 // ended are left out: what they have changed already is not a reason to forbid
-// them. The error is one that says nothing about any move: a server out of reach.
+// them. The error is one that says nothing about any move, a server out of reach, or
+// joins each *directory.DecisionError: a decision that cannot be carried out is a fault of
+// the file, and nothing may be written before it is mended.
 func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
 	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
+	p.looked, p.open, p.wrong = nil, nil, nil
 	for _, move := range moves {
 		if move.State.Ended() || !move.TargetGUID.IsZero() {
 			continue
@@ -38,7 +44,13 @@ func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, e
 			p.Look(move, pair)
 		}
 	}
-	return p.findings, nil
+	return p.findings, errors.Join(p.wrong...)
+}
+
+// Questions returns the source objects that the last Run has matched, and what it left
+// open about them.
+func (p *Preflight) Questions() (looked []migrate.GUID, open []directory.Question) {
+	return p.looked, p.open
 }
 
 // look checks one move. What concerns it alone is a finding.
@@ -49,11 +61,19 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	}
 	p.once(p.sources, "batch.same", source.GUID, move.Identity, "the same mailbox as")
 	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
-	if err != nil {
-		return pair, p.about(move, "match.several", "take the shared address or X500 value off all but the right one", err)
+	var wrong *directory.DecisionError
+	if errors.As(err, &wrong) {
+		p.wrong = append(p.wrong, wrong)
+		return pair, nil
 	}
-	if pair.Target != nil {
-		p.once(p.targets, "match.shared", pair.Target.GUID, move.Identity, "matched to the same target object as")
+	p.ask(pair, err)
+	if err != nil {
+		return pair, p.about(move, directory.AskSeveral, "decide it in the decision file, or take the shared address or X500 value off all but the right one", err)
+	}
+	for _, found := range []*directory.Recipient{pair.Target, pair.Contact} {
+		if found != nil {
+			p.once(p.targets, "match.shared", found.GUID, move.Identity, "matched to the same target object as")
+		}
 	}
 	others, err := elsewhere(ctx, p.Store, move, source.GUID)
 	if err != nil {
@@ -62,6 +82,14 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	findings, err := p.Directories.Check(ctx, pair, move.TargetDatabase)
 	p.findings = append(append(p.findings, others...), findings...)
 	return pair, err
+}
+
+// ask keeps what a Match left open.
+func (p *Preflight) ask(pair directory.Pair, err error) {
+	p.looked = append(p.looked, pair.Source.GUID)
+	if question, open := directory.QuestionOf(pair, err); open {
+		p.open = append(p.open, question)
+	}
 }
 
 // elsewhere looks for another move of the same mailbox that has begun to change things.

@@ -33,6 +33,11 @@ type Forest struct {
 	Reader Reader
 	Writer Writer // nil where nothing is to be written
 	Info   Info
+	// Catalog is a global catalog of the forest; nil: there is none, or Reader answers for
+	// every domain. Addresses and user principal names are looked for there too, so that
+	// a clash with another domain is found before it does harm. A Query without a base
+	// searches the whole forest.
+	Catalog Reader
 	// Watch are further domain controllers and global catalogs that must show what was
 	// written before a step counts as settled; may be empty. A Reader that has a method
 	// Server() string is named by it; of one whose GlobalCatalog() bool is true only

@@ -39,6 +39,7 @@ const (
 	keyUPN     = 'u'
 	keyStaff   = 'e' // employeeID
 	keyMark    = 'k' // our mark
+	keyAlias   = 'l' // mailNickname
 )
 
 var keySeed = maphash.MakeSeed()
@@ -67,8 +68,8 @@ type Index struct {
 	owners map[*Recipient]migrate.GUID // of what is reserved: for which source object
 }
 
-// NewIndex reads all of the forest's recipients, in every domain that its server
-// answers for. progress is told how many have been read, now and then; nil is nobody.
+// NewIndex reads all of the forest's recipients, in every domain that its server or its
+// Catalog answers for. progress is told how many have been read, now and then; nil is nobody.
 func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, error) {
 	x := &Index{first: map[nameKey]int32{}, more: map[nameKey][]int32{}, owners: map[*Recipient]migrate.GUID{}}
 	for _, domain := range f.Info.domainsHeld() {
@@ -84,7 +85,26 @@ func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, 
 			}
 		}
 	}
-	return x, nil
+	return x, x.readCatalog(ctx, f)
+}
+
+// readCatalog reads what lies in domains that the forest's server does not answer for.
+func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
+	if f.Catalog == nil {
+		return nil
+	}
+	for entry, err := range f.Catalog.Find(ctx, Query{Filter: indexed, Attrs: indexAttrs}) {
+		if err != nil {
+			return err
+		}
+		if f.Info.holdsDN(entry.DN) {
+			continue
+		}
+		if err := x.read(entry); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read adds what the entry is called, unless it was read already: a domain lies below
@@ -187,6 +207,7 @@ func (r *Recipient) keys() []nameKey {
 	add(keyMail, string(r.Mail))
 	add(keySam, r.Sam)
 	add(keyUPN, r.UPN)
+	add(keyAlias, r.Alias)
 	add(keyStaff, r.EmployeeID)
 	add(keyMark, r.Mark)
 	return keys

@@ -110,7 +110,7 @@ func (m *memory) Get(_ context.Context, dn directory.DN, attrs ...string) (*dire
 // linked returns the entry with its back links, which the server keeps.
 func (m *memory) linked(s *stored) *stored {
 	out := &stored{dn: s.dn, attrs: maps.Clone(s.attrs)}
-	for forward, back := range map[string]string{"manager": "directreports", "publicdelegates": "publicdelegatesbl", "member": "memberof"} {
+	for forward, back := range map[string]string{"manager": "directreports", "publicdelegates": "publicdelegatesbl", "member": "memberof", "authorig": "authorigbl"} {
 		for _, other := range m.entries {
 			if slices.ContainsFunc(other.attrs[forward], func(v []byte) bool { return directory.DN(v).Equal(s.dn) }) {
 				out.attrs[back] = append(out.attrs[back], []byte(other.dn))

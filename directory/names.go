@@ -125,8 +125,8 @@ func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
 
 // hasUPN asks every domain that the server answers for: UPNs are unique within the
 // forest (MS-ADTS 3.1.1.5.1.3), and one in a domain's own suffix must not be what
-// another account of that domain is also known as. What lies in a domain it does not
-// answer for, the server itself refuses when the user is added.
+// another account of that domain is also known as. The Catalog knows those of the other
+// domains; without one the server itself refuses them when the user is added.
 func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 	at := strings.LastIndexByte(upn, '@')
 	if x := d.Target.index; x != nil {
@@ -141,7 +141,7 @@ func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 			return held, err
 		}
 	}
-	return false, nil
+	return d.Target.catalogHolds(ctx, Eq("userPrincipalName", upn))
 }
 
 // hasUPN is Directories.hasUPN of what the index knows.

@@ -69,6 +69,9 @@ func (d *Directories) planPlain(ctx context.Context, pair Pair) (Plan, error) {
 		e.addTo(&plan, Target, whyPlain)
 	}
 	d.answerPlain(&plan, pair)
+	if err := d.planContact(ctx, &plan, pair); err != nil {
+		return Plan{}, err
+	}
 	err := d.checkAllTaken(ctx, &plan, pair)
 	plan.stamp(pair.Source.GUID)
 	return plan, err
@@ -85,7 +88,7 @@ func (d *Directories) joinPlain(e *edit, pair Pair) {
 
 // checkAllTaken adds who else has a name that the plan gives to its pair.
 func (d *Directories) checkAllTaken(ctx context.Context, plan *Plan, pair Pair) error {
-	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return err
 	}
@@ -100,18 +103,12 @@ func (d *Directories) checkPlain(pair Pair) []migrate.Finding {
 		return []migrate.Finding{forbid("source.address", whom, "The source has no SMTP address.", "Give it a primary SMTP address.")}
 	}
 	target := pair.Target
-	if target == nil {
-		return nil
-	}
-	if want := d.twinClass(pair.Source); target.Class != want || target.IsMailbox() {
+	if want := d.twinClass(pair.Source); target != nil && (target.Class != want || target.IsMailbox()) {
 		return []migrate.Finding{forbid("match.class", whom,
 			fmt.Sprintf("%s stands for it at the target (%s) and is a %s; it would be a %s.", target.DN, pair.Evidence, target.Class, want),
 			"Take the shared address off the one that is somebody else.")}
 	}
-	if !pair.Ours {
-		return d.checkMatch(pair)
-	}
-	return nil
+	return d.checkMatch(pair)
 }
 
 func (d *Directories) addPlain(ctx context.Context, source *Recipient) (Change, error) {

@@ -44,7 +44,10 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
 	d.completeSource(&plan, pair)
-	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
+	if err := d.planContact(ctx, &plan, pair); err != nil {
+		return Plan{}, err
+	}
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -1,5 +1,7 @@
 package ldap
 
+import "reforest/directory"
+
 // Failure is failure, for the tests.
 var Failure = failure
 
@@ -7,4 +9,11 @@ var Failure = failure
 func IsCatalog(config Config) (bool, error) {
 	checked, err := config.check()
 	return (&Conn{pool: &pool{endpoint: checked}}).GlobalCatalog(), err
+}
+
+// SearchBase returns where a Conn of the config, to a server of the domain, begins a
+// search that was asked for at base.
+func SearchBase(config Config, domain, base directory.DN) (directory.DN, error) {
+	checked, err := config.check()
+	return (&Conn{pool: &pool{endpoint: checked}, naming: domain}).base(base), err
 }
