@@ -95,7 +95,14 @@ type collector struct {
 	lines   *json.Encoder
 	seen    map[string]bool // keys of the entries that are written
 	found   []int           // by part
+	above   []child         // whose parents may not be written yet
 	entries int
+}
+
+// A child is an entry that was found by a search, by its number.
+type child struct {
+	dn   directory.DN
+	part int
 }
 
 func newCollector(reader directory.Reader, w io.Writer, config Config, info directory.Info) *collector {
@@ -152,6 +159,9 @@ func (c *collector) run(ctx context.Context) error {
 			return fmt.Errorf("collect %q: %w", p.Base, err)
 		}
 	}
+	if err := c.parents(ctx); err != nil {
+		return fmt.Errorf("collect what is above: %w", err)
+	}
 	if err := c.lines.Encode(line{End: true, Entries: c.entries}); err != nil {
 		return fmt.Errorf("write trailer: %w", err)
 	}
@@ -192,8 +202,35 @@ func (c *collector) entry(number int, entry *directory.Entry) error {
 	}
 	c.found[number]++
 	c.entries++
+	if !c.seen[keyOf(entry.DN.Parent())] {
+		c.above = append(c.above, child{entry.DN, number})
+	}
 	if c.config.Progress != nil {
 		c.config.Progress(c.entries)
+	}
+	return nil
+}
+
+// parents writes what is above the entries found and was not found itself: an object of
+// whatever class may hold others, and hand down permissions to them. What the account
+// may not see is left out.
+func (c *collector) parents(ctx context.Context) error {
+	for at := 0; at < len(c.above); at++ { // it grows
+		below := c.above[at]
+		dn, p := below.dn.Parent(), c.head.Parts[below.part]
+		if c.seen[keyOf(dn)] || !dn.Under(p.Base) {
+			continue
+		}
+		entry, err := c.reader.Get(ctx, dn, p.Attrs...)
+		if errors.Is(err, directory.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.entry(below.part, entry); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,38 @@ func (r *recording) Find(ctx context.Context, query directory.Query) iter.Seq2[*
 		r.attrs[strings.ToLower(attr)] = true
 	}
 	return r.Reader.Find(ctx, query)
+}
+
+// A hiding reader does not find some entries, as if they were of another class.
+type hiding struct {
+	directory.Reader
+	hidden []directory.DN
+}
+
+func (h hiding) Find(ctx context.Context, query directory.Query) iter.Seq2[*directory.Entry, error] {
+	return func(yield func(*directory.Entry, error) bool) {
+		for entry, err := range h.Reader.Find(ctx, query) {
+			if err == nil && slices.ContainsFunc(h.hidden, entry.DN.Equal) {
+				continue
+			}
+			if !yield(entry, err) {
+				return
+			}
+		}
+	}
+}
+
+// Whatever holds an entry is in the file, of what class it may be.
+func TestParentsAreCollected(t *testing.T) {
+	t.Parallel()
+	f := startForest(t)
+	fill(t, f)
+	people := f.server.BaseDN().Child("OU", "People")
+	hidden := []directory.DN{people, people.Child("OU", "Deep, deeper")}
+	r := open(t, save(t, hiding{f.conn, hidden}, config()))
+	for _, dn := range hidden {
+		sameEntry(t, f, r, dn, "ou", "nTSecurityDescriptor", "objectClass")
+	}
 }
 
 // What fails on the way leaves neither a file nor a part of one, and an older file as it
