@@ -60,6 +60,7 @@ func TestDirectoryRules(t *testing.T) {
 		LegacyPrefix: "/o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", Database: "MBX-01",
 		Attributes: map[string]directory.Policy{"title": directory.Force, "extensionattribute15": directory.Omit, "manager": directory.Force},
 		Accounts:   directory.AccountsLinked, ExchangeMoves: true, Permissions: directory.TranslatePermissions,
+		Match: directory.DefaultMatch(), Adopt: []directory.MatchRule{},
 		SourceDomains: []string{"old.example"}, TargetDomains: []string{"new.example", "newer.example"},
 		Tenants: []directory.Tenant{
 			{
