@@ -118,8 +118,24 @@ func defaultConfig() *config {
 	}
 }
 
+// A need is a part of the configuration that a command cannot do without. The rest may
+// be left out for it, and is not looked at.
+type need int
+
+// The parts of the configuration.
+const (
+	needSource need = 1 << iota // the source's directory
+	needTarget                  // the target's
+	needMail                    // both mail servers
+	needRules                   // what joins the two sides
+	needAll    = needSource | needTarget | needMail | needRules
+)
+
 // loadConfig reads the file and returns every fault at once.
-func loadConfig(path string) (*config, error) {
+func loadConfig(path string) (*config, error) { return loadConfigFor(path, needAll) }
+
+// loadConfigFor is loadConfig for a command that needs parts of it alone.
+func loadConfigFor(path string, needs need) (*config, error) {
 	text, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil, usage(fmt.Errorf("there is no %s here; write one with: reforest init, or rehearse with: reforest demo", path))
@@ -132,7 +148,7 @@ func loadConfig(path string) (*config, error) {
 	faults := decodeStrict(path, text, c)
 	if len(faults.list) == 0 {
 		c.place = faults.place
-		c.check(faults)
+		c.check(faults, needs)
 	}
 	if len(faults.list) > 0 {
 		return nil, usage(faults)
@@ -148,26 +164,20 @@ func (c *config) storePath() string { return within(c.dir(), c.Store) }
 func (c *config) reportsPath() string { return within(c.dir(), c.Reports) }
 
 // check looks for what is missing or cannot work.
-func (c *config) check(f *faults) {
-	for key, value := range map[string]string{
-		"source.directory.url": c.Source.Directory.URL, "source.directory.bind": c.Source.Directory.Bind,
-		"source.directory.password": string(c.Source.Directory.Password),
-		"target.directory.url":      c.Target.Directory.URL, "target.directory.bind": c.Target.Directory.Bind,
-		"target.directory.password": string(c.Target.Directory.Password),
-		"source.mail.imap":          c.Source.Mail.IMAP, "source.mail.password": string(c.Source.Mail.Password),
-		"target.mail.imap": c.Target.Mail.IMAP, "target.mail.password": string(c.Target.Mail.Password),
-		"source.mail.admin": c.Source.Mail.Admin, "target.mail.admin": c.Target.Mail.Admin,
-		"source.domain": c.Source.Domain, "target.domain": c.Target.Domain,
-		"target.ou": c.Target.OU, "target.legacy_dn": c.Target.LegacyDN, "target.database": c.Target.Database,
-	} {
-		if value == "" {
-			f.add(key, "%s is required", key)
-		}
+func (c *config) check(f *faults, needs need) {
+	if needs&needSource != 0 {
+		c.Source.Directory.check("source.directory", c.dir(), f)
 	}
-	c.Source.Directory.check("source.directory", f)
-	c.Target.Directory.check("target.directory", f)
-	c.Source.Mail.check("source.mail", f)
-	c.Target.Mail.check("target.mail", f)
+	if needs&needTarget != 0 {
+		c.Target.Directory.check("target.directory", c.dir(), f)
+	}
+	if needs&needMail != 0 {
+		c.Source.Mail.check("source.mail", c.dir(), f)
+		c.Target.Mail.check("target.mail", c.dir(), f)
+	}
+	if needs&needRules != 0 {
+		c.checkRules(f)
+	}
 	c.checkValues(f)
 	c.Match.check(f)
 	c.checkAttributes(f)
@@ -178,7 +188,27 @@ func (c *config) check(f *faults) {
 	f.sort()
 }
 
-func (c *config) checkValues(f *faults) {
+// required notes those of the keys below prefix that have no value.
+func (f *faults) required(prefix string, values map[string]string) {
+	for key, value := range values {
+		if value == "" {
+			f.add(prefix+"."+key, "%s.%s is required", prefix, key)
+		}
+	}
+}
+
+// file notes that a file is named that is not there.
+func (f *faults) file(key, dir, path string) {
+	if _, err := os.Stat(within(dir, path)); path != "" && err != nil {
+		f.add(key, "%v", err)
+	}
+}
+
+func (c *config) checkRules(f *faults) {
+	f.required("source", map[string]string{"domain": c.Source.Domain})
+	f.required("target", map[string]string{
+		"domain": c.Target.Domain, "ou": c.Target.OU, "legacy_dn": c.Target.LegacyDN, "database": c.Target.Database,
+	})
 	if c.Target.LegacyDN != "" && !strings.HasPrefix(strings.ToLower(c.Target.LegacyDN), "/o=") {
 		f.add("target.legacy_dn", "%q: want organisation and group: /o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", c.Target.LegacyDN)
 	}
@@ -194,19 +224,14 @@ func (c *config) checkValues(f *faults) {
 	if !oneOf(c.Target.Mover, "", moverIMAP, moverExchange) {
 		f.add("target.mover", "%q: want imap or exchange", c.Target.Mover)
 	}
-	for key, path := range map[string]string{
-		"source.directory.ca": c.Source.Directory.CA, "source.mail.ca": c.Source.Mail.CA,
-		"target.directory.ca": c.Target.Directory.CA, "target.mail.ca": c.Target.Mail.CA,
-	} {
-		if _, err := os.Stat(within(c.dir(), path)); path != "" && err != nil {
-			f.add(key, "%v", err)
-		}
-	}
 	for _, sid := range c.Source.LegacySIDs {
 		if _, err := migrate.ParseSID(sid); err != nil {
 			f.add("source.legacy_sids", "%v", err)
 		}
 	}
+}
+
+func (c *config) checkValues(f *faults) {
 	for key, n := range map[string]int64{
 		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
 		"limits.writers": int64(c.Limits.Writers),
@@ -226,7 +251,9 @@ func (c cleanConfig) check(f *faults) {
 	}
 }
 
-func (d directoryConfig) check(key string, f *faults) {
+func (d directoryConfig) check(key, dir string, f *faults) {
+	f.required(key, map[string]string{"url": d.URL, "bind": d.Bind, "password": string(d.Password)})
+	f.file(key+".ca", dir, d.CA)
 	d.checkURL(key+".url", d.URL, f)
 	for _, url := range d.Settle {
 		d.checkURL(key+".settle", url, f)
@@ -245,7 +272,9 @@ func (d directoryConfig) checkURL(key, url string, f *faults) {
 	}
 }
 
-func (m mailConfig) check(key string, f *faults) {
+func (m mailConfig) check(key, dir string, f *faults) {
+	f.required(key, map[string]string{"imap": m.IMAP, "admin": m.Admin, "password": string(m.Password)})
+	f.file(key+".ca", dir, m.CA)
 	if !oneOf(m.Login, "", "master", "plain") {
 		f.add(key+".login", "%q: want master or plain", m.Login)
 	}
@@ -264,6 +293,14 @@ func oneOf(value string, allowed ...string) bool {
 		}
 	}
 	return false
+}
+
+// directory returns how the side's directory is reached.
+func (c *config) directory(side directory.Side) directoryConfig {
+	if side == directory.Source {
+		return c.Source.Directory
+	}
+	return c.Target.Directory
 }
 
 // rules returns what joins the two organisations.

@@ -43,13 +43,24 @@ func (p *patience) say(format string, args ...any) {
 // look checks forests, people and mail servers. It writes nothing.
 func look(ctx context.Context, env *environment, conn *connection, st *store.Store, moves []batch.Move) (*preflight, error) {
 	p := &preflight{patience: newPatience(env)}
-	findings, err := conn.directories.CheckForests(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("check the forests: %w", err)
+	if err := p.directories(ctx, conn.directories, st, moves); err != nil {
+		return nil, err
 	}
-	p.findings = findings
+	if err := p.prove(ctx, conn, moves); err != nil {
+		return nil, err
+	}
+	return p, p.mail(ctx, conn)
+}
+
+// directories checks forests and people, in the directories or in files of them.
+func (p *preflight) directories(ctx context.Context, forests *directory.Directories, st *store.Store, moves []batch.Move) error {
+	findings, err := forests.CheckForests(ctx)
+	if err != nil {
+		return fmt.Errorf("check the forests: %w", err)
+	}
+	p.findings = append(p.findings, findings...)
 	people := batch.Preflight{
-		Directories: conn.directories,
+		Directories: forests,
 		Look: func(move batch.Move, pair directory.Pair) {
 			p.patience.say("Checked %d of %d mailboxes in the directories.", move.Seq+1, len(moves))
 			if pair.Source != nil && pair.Source.IsMailbox() {
@@ -63,13 +74,7 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
 	p.looked, p.open = people.Questions()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.prove(ctx, conn, moves); err != nil {
-		return nil, err
-	}
-	return p, p.mail(ctx, conn)
+	return err
 }
 
 // mostProofs is how many mailboxes of people under way are tried, until one opens.

@@ -54,13 +54,9 @@ func (c *connection) Close() (err error) {
 
 func (c *connection) forest(ctx context.Context, env *environment, conf *config, side directory.Side, d directoryConfig) (directory.Forest, error) {
 	f := directory.Forest{Side: side}
-	password, err := d.Password.resolve(conf.dir(), env.getenv)
+	dial, err := dialConfig(env, conf, side, d)
 	if err != nil {
-		return f, usage(fmt.Errorf("%s.directory.password: %w", side, err))
-	}
-	dial := ldap.Config{
-		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
-		BindDN: d.Bind, Password: string(password),
+		return f, err
 	}
 	conn, err := c.dial(ctx, side, dial)
 	if err != nil {
@@ -88,6 +84,18 @@ func (c *connection) forest(ctx context.Context, env *environment, conf *config,
 		return f, fmt.Errorf("survey the %s directory: %w", side, err)
 	}
 	return f, nil
+}
+
+// dialConfig says how to log in to one side's directory.
+func dialConfig(env *environment, conf *config, side directory.Side, d directoryConfig) (ldap.Config, error) {
+	password, err := d.Password.resolve(conf.dir(), env.getenv)
+	if err != nil {
+		return ldap.Config{}, usage(fmt.Errorf("%s.directory.password: %w", side, err))
+	}
+	return ldap.Config{
+		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
+		BindDN: d.Bind, Password: string(password),
+	}, nil
 }
 
 func (c *connection) dial(ctx context.Context, side directory.Side, config ldap.Config) (*ldap.Conn, error) {

@@ -89,6 +89,7 @@ func (b *builder) configuration(config Config) {
 		b.add(schema.Child("CN", a.name), "attributeSchema", a.described()...)
 	}
 	b.categorize()
+	b.describe()
 	partitions := top.Child("CN", "Partitions")
 	b.add(partitions, "crossRefContainer")
 	if root, _ := b.s.find(string(partitions)); root != nil && len(config.UPNSuffixes) > 0 {
