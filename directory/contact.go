@@ -11,14 +11,18 @@ import (
 )
 
 // contactAttrs are what of a contact goes to the user that replaces it, where neither the
-// source nor the user has a value. Whether it is hidden is not: contacts often are so
-// that nobody is listed twice.
-var contactAttrs = slices.DeleteFunc(slices.Concat(galAttrs, []string{
-	"displayName", "description", "division", "wWWHomePage",
-	"extensionAttribute1", "extensionAttribute2", "extensionAttribute3", "extensionAttribute4", "extensionAttribute5",
-	"extensionAttribute6", "extensionAttribute7", "extensionAttribute8", "extensionAttribute9", "extensionAttribute10",
-	"extensionAttribute11", "extensionAttribute12", "extensionAttribute13", "extensionAttribute14", "extensionAttribute15",
-}), func(attr string) bool { return attr == "msExchHideFromAddressLists" })
+// source nor the user has a value: what address books show of a person, and what else the
+// organisation keeps of them.
+var contactAttrs = slices.DeleteFunc(Copied(), func(a Attribute) bool {
+	kept := a.Set == SetGAL || a.Set == SetAdditional || a.Name == "displayName"
+	return !kept || slices.Contains(notOfContact, a.Name)
+})
+
+// notOfContact are attributes that say how the contact is treated and not who it is.
+// Contacts often are hidden so that nobody is listed twice.
+var notOfContact = []string{
+	"msExchHideFromAddressLists", "mAPIRecipient", "textEncodedORAddress", attrPoliciesExcluded, "showInAdvancedViewOnly",
+}
 
 // countryAttrs say the same thing three times, and are taken together or not at all.
 var countryAttrs = []string{"c", "co", "countryCode"}
@@ -66,7 +70,7 @@ func (d *Directories) planContact(ctx context.Context, plan *Plan, pair Pair) er
 // readContact reads all of the contact that is taken over. It is nil if there is no such
 // entry any more or it has been retired: then it has been replaced.
 func (f *Forest) readContact(ctx context.Context, dn DN) (*Recipient, error) {
-	attrs := slices.Concat(RecipientAttrs, contactAttrs, retiredAttrs, allLinks)
+	attrs := slices.Concat(RecipientAttrs, copiedNames, retiredAttrs, allLinks)
 	entry, err := f.Reader.Get(ctx, dn, distinct(attrs)...)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
@@ -217,11 +221,16 @@ func (d *Directories) inherit(user *heir, source, contact *Recipient) {
 		user.fill(attrMark, "constant", texts(Mark(source.GUID)))
 	}
 	country := slices.ContainsFunc(countryAttrs, user.has)
-	for _, attr := range contactAttrs {
-		skip := d.Rules.Attributes[strings.ToLower(attr)] == Omit || slices.Contains(countryAttrs, attr) && country
-		if !skip {
-			user.fill(attr, origin, contact.Entry.Bytes(attr))
+	for _, a := range contactAttrs {
+		policy := d.Rules.Attributes[strings.ToLower(a.Name)]
+		if policy == Omit || policy == Force || slices.Contains(countryAttrs, a.Name) && country {
+			continue // by force the source's word counts, also if it says nothing
 		}
+		values := contact.Entry.Bytes(a.Name)
+		if a.Policy != Merge && len(values) > 1 {
+			values = values[:1] // an account has one description, a contact may have several
+		}
+		user.fill(a.Name, origin, values)
 	}
 }
 

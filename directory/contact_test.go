@@ -191,15 +191,16 @@ func TestContactWithoutLegacyName(t *testing.T) {
 func TestContactOfAPoorSource(t *testing.T) {
 	t.Parallel()
 	poor := map[string][]string{"displayName": nil, "givenName": nil, "c": {"AT"}}
-	l := contactLab(t, map[string][]string{"c": {"DE"}, "co": {"Germany"}, "title": {"Dr."}, "info": {"secret"}})
+	l := contactLab(t, map[string][]string{"c": {"DE"}, "co": {"Germany"}, "title": {"Dr."}, "info": {"secret"}, "department": {"Sales"}, "description": {"one", "two"}})
 	l.source.put(t, birgitDN, with(birgit(), poor))
-	l.Rules.Attributes = map[string]directory.Policy{"info": directory.Omit}
+	l.Rules.Attributes = map[string]directory.Policy{"info": directory.Omit, "department": directory.Force}
 	l.carryOut(t, l.match(t, string(birgitDN)), l.PlanStage)
 	pair := l.match(t, string(birgitDN))
-	want := map[string][]string{"displayName": {"Birgit Meier (Alpine)"}, "givenName": {"Biggi"}, "c": {"AT"}, "title": {"Dr."}}
-	if diff := cmp.Diff(want, text(l.target.get(t, pair.Target.DN), "displayName", "givenName", "c", "co", "title", "info")); diff != "" {
+	want := map[string][]string{"displayName": {"Birgit Meier (Alpine)"}, "givenName": {"Biggi"}, "c": {"AT"}, "title": {"Dr."}, "description": {"one"}}
+	if diff := cmp.Diff(want, text(l.target.get(t, pair.Target.DN), "displayName", "givenName", "c", "co", "title", "info", "department", "description")); diff != "" {
 		t.Error(diff)
 	}
+	l.nothingLeft(t, "replaced", pair, l.PlanStage)
 }
 
 // addresses are what mail may be sent to while the contact is replaced.

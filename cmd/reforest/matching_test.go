@@ -35,7 +35,7 @@ func TestQuestionIsAskedAndAnswered(t *testing.T) {
 	t.Parallel()
 	r := newRehearsal(t)
 	r.nothingAdopted(t)
-	r.write(t, demoBatch, anna+"\n")
+	r.write(t, demoBatch, anna+"\n"+bjorn+"\n")
 	before := r.trace(t)
 	r.reforest(t, "run", demoBatch, "--dry-run").wants(t, exitForbidden, "match.adopt")
 	if text := r.decisions(t); text != "" {
@@ -68,19 +68,22 @@ func TestQuestionIsAskedAndAnswered(t *testing.T) {
 	mine := r.decisions(t)
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
-	r.wantMessages(t, anna)
+	for _, who := range []string{anna, bjorn} {
+		r.wantMessages(t, who)
+	}
 	if diff := cmp.Diff(mine, r.decisions(t)); diff != "" {
 		t.Errorf("the answer was rewritten: %s", diff)
 	}
 }
 
-// Staging asks as well, and leaves out who was decided to be left out.
+// Staging asks as well, stages who is clear, and leaves out who was decided to be left
+// out.
 func TestStagingAsks(t *testing.T) {
 	t.Parallel()
 	r := newRehearsal(t)
 	r.nothingAdopted(t)
-	r.write(t, demoBatch, anna+"\n")
-	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitNeedsPerson, "match.adopt", "1 questions are open in", "0 added")
+	r.write(t, demoBatch, anna+"\n"+bjorn+"\n")
+	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitNeedsPerson, "match.adopt", "1 questions are open in", "1 added")
 	text := r.decisions(t)
 	r.write(t, "decisions.csv", strings.TrimSuffix(text, ",,\r\n")+",leave,\r\n")
 	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitDone, "0 added, 0 changed")
