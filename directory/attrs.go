@@ -45,12 +45,12 @@ var mailboxAttrs = []string{
 }
 
 // RecipientAttrs names everything that is read of a recipient.
-var RecipientAttrs = slices.Concat([]string{
+var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
 	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
 	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark,
-}, galAttrs, mailboxAttrs)
+}, galAttrs, mailboxAttrs, ruleAttrs))
 
 // binaryAttrs are compared octet by octet.
 var binaryAttrs = lowerSet(

@@ -22,7 +22,7 @@ var schemaAttrs = []string{
 // without Exchange's attributes, a target OU or database that is not there, no right
 // to create users, a forest where mailboxes belong to Exchange.
 func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
-	findings := d.checkRules()
+	findings := append(d.checkRules(), d.checkRoutingDomains()...)
 	for _, f := range []*Forest{&d.Source, &d.Target} {
 		if f.Info.HasExchange {
 			findings = append(findings, forbid("exchange.owns-mailboxes", string(f.Side),
@@ -76,15 +76,13 @@ func (f *Forest) missingAttrs(ctx context.Context, attrs []string) ([]string, er
 	return missing, nil
 }
 
-// checkOU reads what the server says we may create in the target OU:
-// allowedChildClassesEffective is computed for the account that asks
-// (MS-ADTS 3.1.1.4.5.4).
+// checkOU reads what the server says we may create in the target OU.
 func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
 	ou := d.Rules.TargetOU
 	if ou == "" {
 		return nil, nil // checkRules says so
 	}
-	entry, err := d.Target.Reader.Get(ctx, ou, "allowedChildClassesEffective")
+	entry, err := d.Target.Reader.Get(ctx, ou, "objectClass", attrMayCreate)
 	if errors.Is(err, ErrNotFound) {
 		return []migrate.Finding{forbid("target.ou", string(ou), "The target OU does not exist, or our account may not see it.",
 			"Create it, or correct target.ou in the configuration.")}, nil
@@ -92,13 +90,20 @@ func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the target OU: %w", err)
 	}
-	for _, class := range entry.Values("allowedChildClassesEffective") {
-		if strings.EqualFold(class, "user") {
-			return nil, nil
-		}
+	if len(lacking([]string{ClassUser}, entry.Values(attrMayCreate))) == 0 {
+		return nil, nil
 	}
-	return []migrate.Finding{forbid("rights.create-users", string(ou), "Our account may not create users in the target OU.",
-		fmt.Sprintf(`Grant it there: dsacls "%s" /I:T /G "ACCOUNT:CCDC;user" and dsacls "%s" /I:S /G "ACCOUNT:GA;;user".`, ou, ou))}, nil
+	return []migrate.Finding{forbid("rights.create-users", string(ou),
+		fmt.Sprintf("Our account may not create users in the target OU (%s has %s).", attrMayCreate, orNothing(entry.Values(attrMayCreate))),
+		"Grant it there: "+d.Target.dsacls(ou, "T", "CCDC;user")+" and "+
+			d.Target.dsacls(ou, "S", "GRGW;;user", "WD;;user", "CA;Reset Password;user"))}, nil
+}
+
+func orNothing(values []string) string {
+	if len(values) == 0 {
+		return "nothing"
+	}
+	return quotedList(values)
 }
 
 func (d *Directories) checkDefaultDatabase(ctx context.Context) ([]migrate.Finding, error) {

@@ -398,7 +398,7 @@ func TestVerify(t *testing.T) {
 			func(t *testing.T, _, target map[string][][]byte, l *lab) {
 				l.target.put(t, staffDN("Empty"), map[string][]string{"objectClass": {"user"}, "msExchMailboxGuid": {string(target["msexchmailboxguid"][0])}})
 			},
-			[]string{"verify.split"},
+			[]string{"mailbox.split"},
 		},
 		"legacy permissions": {
 			func(_ *testing.T, _, target map[string][][]byte, _ *lab) {
