@@ -16,14 +16,20 @@ import (
 // repeated after it was stopped anywhere. A plan that holds a finding of severity
 // Forbid is refused whole.
 func (d *Directories) Apply(ctx context.Context, journal Journal, plan Plan) error {
+	if err := d.Resume(ctx, journal); err != nil {
+		return err
+	}
+	return d.Carry(ctx, journal, plan)
+}
+
+// Carry is Apply of a journal that Resume has been called with. Many may carry out plans
+// with one journal at the same time.
+func (d *Directories) Carry(ctx context.Context, journal Journal, plan Plan) error {
 	if stop := plan.Forbidden(); len(stop) > 0 {
 		return &migrate.Error{
 			Op: "directory.Apply", Reach: migrate.OneMailbox, Retry: migrate.Never,
 			Err: errors.New(stop[0].String()), Hint: stop[0].Mend,
 		}
-	}
-	if err := d.closeOpen(ctx, journal); err != nil {
-		return err
 	}
 	for _, change := range plan.Changes {
 		if err := d.applyOne(ctx, journal, change); err != nil {
@@ -33,12 +39,12 @@ func (d *Directories) Apply(ctx context.Context, journal Journal, plan Plan) err
 	return nil
 }
 
-// closeOpen closes what a process intended and died over. Whether it was written or
+// Resume closes what a process intended and died over. Whether it was written or
 // not makes no difference to what comes next: the plan has been computed anew from
 // what stands in the directory, so a change that was not written is in it again, and
 // one that was is not. It does to the record, and so the directory has to answer for
 // the entry first: an intent stays open as long as nobody can say what became of it.
-func (d *Directories) closeOpen(ctx context.Context, journal Journal) error {
+func (d *Directories) Resume(ctx context.Context, journal Journal) error {
 	var open []Change
 	for change, err := range journal.Open(ctx) {
 		if err != nil {
@@ -62,7 +68,11 @@ func (d *Directories) closeIntent(ctx context.Context, journal Journal, change C
 	if err != nil {
 		return fmt.Errorf("look at it: %w", err)
 	}
-	if there && len(remaining(change.Mods, entry)) == 0 {
+	done := there && len(remaining(change.Mods, entry)) == 0
+	if change.Op == Delete {
+		done = !there
+	}
+	if done {
 		return journal.Commit(ctx, change.ID)
 	}
 	return journal.Drop(ctx, change.ID)
@@ -102,6 +112,11 @@ func (d *Directories) applyOne(ctx context.Context, journal Journal, change Chan
 		return err
 	case change.Op == Add && there:
 		return ours(change, entry)
+	case change.Op == Delete && !there:
+		return nil
+	case change.Op == Delete:
+		change.Before = image(entry)
+		return d.record(ctx, journal, change)
 	case change.Op != Add && !there:
 		return ErrNotFound
 	}
@@ -116,6 +131,15 @@ func (d *Directories) applyOne(ctx context.Context, journal Journal, change Chan
 	}
 	change.Before = before(entry, change.Mods)
 	return d.record(ctx, journal, change)
+}
+
+// image returns all of the entry as a before-image.
+func image(entry *Entry) []Mod {
+	var mods []Mod
+	for _, attr := range entry.Attrs() {
+		mods = append(mods, Mod{Op: ReplaceValues, Attr: attr, Values: entry.Bytes(attr)})
+	}
+	return mods
 }
 
 // record notes the change in the journal, writes it and commits it. What the server

@@ -61,7 +61,9 @@ var binaryAttrs = lowerSet(
 // dnAttrs are compared as distinguished names.
 var dnAttrs = lowerSet(
 	attrHomeMDB, "homeMTA", "msExchMailboxTemplateLink", "msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
-	"altRecipient", "manager", "distinguishedName",
+	"distinguishedName", "altRecipient", "manager", "publicDelegates", "msExchDelegateListLink", "authOrig",
+	"unauthOrig", "dLMemSubmitPerms", "dLMemRejectPerms", "msExchModeratedByLink", "managedBy",
+	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member",
 )
 
 func lowerSet(names ...string) map[string]bool {

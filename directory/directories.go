@@ -62,6 +62,8 @@ const (
 type Directories struct {
 	Source, Target Forest
 	Rules          Rules
+
+	staging *Staging // in which names and twins are known already; nil: they are asked for
 }
 
 // A Pair is a source recipient and the target object that stands for it.

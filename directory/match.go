@@ -40,7 +40,7 @@ func (d *Directories) Match(ctx context.Context, source *Recipient, twin migrate
 			continue
 		}
 		target, err := one(source.String(), found)
-		return Pair{Source: source, Target: target, Evidence: evidence}, err
+		return Pair{Source: source, Target: target, Evidence: evidence, Ours: true}, err
 	}
 	return Pair{Source: source}, nil
 }
@@ -56,7 +56,7 @@ func (d *Directories) matchTwin(ctx context.Context, source *Recipient, twin mig
 	if err != nil {
 		return Pair{}, fmt.Errorf("match %s: %w", source, err)
 	}
-	return Pair{Source: source, Target: target, Evidence: EvidenceTwin}, nil
+	return Pair{Source: source, Target: target, Evidence: EvidenceTwin, Ours: true}, nil
 }
 
 // matchMaster looks for the account that owns a linked mailbox.

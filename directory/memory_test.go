@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,9 +102,22 @@ func hasFold(values [][]byte, want string) bool {
 
 func (m *memory) Get(_ context.Context, dn directory.DN, attrs ...string) (*directory.Entry, error) {
 	if s, ok := m.entries[dn.Key()]; ok {
-		return s.entry(attrs), nil
+		return m.linked(s).entry(attrs), nil
 	}
 	return nil, fmt.Errorf("get %q: %w", dn, directory.ErrNotFound)
+}
+
+// linked returns the entry with its back links, which the server keeps.
+func (m *memory) linked(s *stored) *stored {
+	out := &stored{dn: s.dn, attrs: maps.Clone(s.attrs)}
+	for forward, back := range map[string]string{"manager": "directreports", "publicdelegates": "publicdelegatesbl", "member": "memberof"} {
+		for _, other := range m.entries {
+			if slices.ContainsFunc(other.attrs[forward], func(v []byte) bool { return directory.DN(v).Equal(s.dn) }) {
+				out.attrs[back] = append(out.attrs[back], []byte(other.dn))
+			}
+		}
+	}
+	return out
 }
 
 func (s *stored) entry(attrs []string) *directory.Entry {
@@ -137,7 +151,7 @@ func (m *memory) Find(_ context.Context, q directory.Query) iter.Seq2[*directory
 				yield(nil, fmt.Errorf("filter %q: cannot read %q", q.Filter, rest))
 				return
 			}
-			if inScope && match && !yield(s.entry(q.Attrs), nil) {
+			if inScope && match && !yield(m.linked(s).entry(q.Attrs), nil) {
 				return
 			}
 		}
@@ -222,6 +236,11 @@ func (m *memory) Write(_ context.Context, change directory.Change) error {
 
 func (m *memory) write(change directory.Change) error {
 	s, there := m.entries[change.DN.Key()]
+	if change.Op == directory.Delete && there {
+		delete(m.entries, change.DN.Key())
+		m.unlink(change.DN)
+		return nil
+	}
 	if change.Op == directory.Add {
 		if there {
 			return fmt.Errorf("add %q: %w", change.DN, directory.ErrExists)
@@ -247,6 +266,15 @@ func (m *memory) write(change directory.Change) error {
 	}
 	m.entries[change.DN.Key()] = fresh
 	return nil
+}
+
+// unlink takes the entry out of every link, as the server does (MS-ADTS 3.1.1.5.5).
+func (m *memory) unlink(dn directory.DN) {
+	for _, s := range m.entries {
+		for _, name := range []string{"member", "manager", "publicdelegates", "altrecipient"} {
+			s.attrs[name] = slices.DeleteFunc(s.attrs[name], func(v []byte) bool { return directory.DN(v).Equal(dn) })
+		}
+	}
 }
 
 // unique refuses an account name or UPN that another entry has.

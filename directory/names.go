@@ -27,6 +27,9 @@ type newNames struct{ cn, sam, upn string }
 // newNames finds names that are free at the target: the source's own where they are,
 // else with a number after them, counted from 2.
 func (d *Directories) newNames(ctx context.Context, source *Recipient) (names newNames, err error) {
+	if names, taken := d.staging.namesOf(source); taken {
+		return names, nil
+	}
 	cn := source.DN.Name()
 	ou := d.place(source)
 	names.cn, err = free(ctx, candidates(cn, maxCN, " ", source.GUID), func(ctx context.Context, cn string) (bool, error) {
@@ -56,6 +59,24 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 		return names, fmt.Errorf("find a free user principal name: %w", err)
 	}
 	return names, nil
+}
+
+// namesOf returns the names that are taken for the source's new object.
+func (s *Staging) namesOf(source *Recipient) (newNames, bool) {
+	if s == nil || s.byGUID[source.GUID] == nil {
+		return newNames{}, false
+	}
+	c := s.byGUID[source.GUID]
+	return c.names, c.planned != nil
+}
+
+// holder returns the object that is to have the names of a plan: the target, or what is
+// reserved for it; nil if it is new and nothing is reserved.
+func (d *Directories) holder(pair Pair) *Recipient {
+	if pair.Target == nil && d.staging != nil && d.staging.byGUID[pair.Source.GUID] != nil {
+		return d.staging.byGUID[pair.Source.GUID].planned
+	}
+	return pair.Target
 }
 
 // upnParts returns the source's UPN where its suffix belongs to the target, else the

@@ -19,6 +19,12 @@ func (d *Directories) Settled(ctx context.Context, plan Plan) (missing string, e
 			return "", fmt.Errorf("read back %q: %w", change.DN, err)
 		}
 		f := d.forest(change.Forest)
+		if change.Op == Delete {
+			if there {
+				return fmt.Sprintf("%s is still there in the %s forest", change.DN, f.Side), nil
+			}
+			continue
+		}
 		if missing := f.notShown(f.Reader, change.DN, there, remaining(change.Mods, entry)); missing != "" {
 			return missing, nil
 		}

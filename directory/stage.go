@@ -41,7 +41,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
 	d.completeSource(&plan, pair)
-	atTarget, err := d.Target.checkTaken(ctx, pair.Target, plan.Changes)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -50,6 +50,7 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 		return Plan{}, err
 	}
 	plan.Findings = slices.Concat(plan.Findings, atTarget, atSource)
+	plan.stamp(pair.Source.GUID)
 	return plan, nil
 }
 

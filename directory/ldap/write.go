@@ -16,7 +16,7 @@ type write struct {
 }
 
 func newWrite(change directory.Change) (write, error) {
-	if change.DN == "" || len(change.Mods) == 0 {
+	if change.DN == "" || len(change.Mods) == 0 && change.Op != directory.Delete {
 		return write{}, errors.New("a change needs a DN and something to change")
 	}
 	switch change.Op {
@@ -24,6 +24,8 @@ func newWrite(change directory.Change) (write, error) {
 		return newAdd(change)
 	case directory.Modify:
 		return newModify(change)
+	case directory.Delete:
+		return newDelete(change), nil
 	}
 	return write{}, fmt.Errorf("unknown operation %q", change.Op)
 }
@@ -37,6 +39,11 @@ func newAdd(change directory.Change) (write, error) {
 		request.Attribute(mod.Attr, texts(mod.Values))
 	}
 	return write{"ldap.Add", func(c *goldap.Conn) error { return c.Add(request) }}, nil
+}
+
+func newDelete(change directory.Change) write {
+	request := goldap.NewDelRequest(string(change.DN), nil)
+	return write{"ldap.Delete", func(c *goldap.Conn) error { return c.Del(request) }}
 }
 
 func newModify(change directory.Change) (write, error) {

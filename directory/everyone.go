@@ -1,0 +1,446 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"reforest/migrate"
+)
+
+// The kinds of recipients that are no mailboxes, as Kind has them for mailboxes.
+const (
+	KindMailUser = "mail user"     // a user who receives mail elsewhere
+	KindContact  = "contact"       // a mail contact
+	KindGroup    = "group"         // a mail-enabled group
+	KindDynamic  = "dynamic group" // its members are what a filter finds
+)
+
+// A Selection says which recipients of the source are staged. It is the connector
+// filter: what has no mail address is never selected, nor what only stands for somebody
+// of the target.
+type Selection struct {
+	Only   map[migrate.GUID]bool // these source objects alone; nil: all that the rest allows
+	Kinds  []string              // the Kind constants; nil: all
+	Under  []DN                  // at or below one of these; nil: anywhere
+	Except []DN                  // and below none of these
+	Hidden bool                  // also who is hidden from address lists
+	Skip   Filter                // and who does not match this; "" is nobody
+}
+
+// stageBatch is how many entries one search reads: the values of its filter, and the
+// memory that its answer takes, are bounded by it.
+const stageBatch = 100
+
+// A Staging plans the target objects of many source recipients at once, from what both
+// forests held when it was made. It plans for them in the order of their objectGUID, so
+// that names which have to be unique come out the same every time.
+type Staging struct {
+	d      *Directories // with both indexes
+	chosen []*chosen
+	byGUID map[migrate.GUID]*chosen
+	all    bool           // everyone is selected: nobody else owes a link
+	Total  int            // source recipients there are
+	Passed map[string]int // recipients that are left out, by reason
+}
+
+// A chosen is a source recipient with what stands, or is going to stand, for it.
+type chosen struct {
+	source   *Recipient // light
+	pair     Pair       // light; no Target if one is made
+	names    newNames
+	planned  *Recipient // what is reserved for it
+	findings []migrate.Finding
+	err      error // Match's, about this person
+}
+
+// Everyone reads both forests and finds out who stands for whom. progress is told what
+// is being done, now and then; nil is nobody.
+func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
+	bulk := *d
+	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Only == nil, Passed: map[string]int{}}
+	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
+		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
+		if err != nil {
+			return nil, fmt.Errorf("read the %s forest: %w", f.Side, err)
+		}
+		f.index = index
+	}
+	bulk.staging = s
+	if err := s.choose(ctx, selection); err != nil {
+		return nil, err
+	}
+	for i, c := range s.chosen {
+		if err := s.match(ctx, c); err != nil {
+			return nil, fmt.Errorf("match %s: %w", c.source, err)
+		}
+		if i%500 == 499 {
+			tell(progress, "matched", i+1)
+		}
+	}
+	return s, nil
+}
+
+func tell(progress func(string, int), what string, n int) {
+	if progress != nil {
+		progress(what, n)
+	}
+}
+
+// choose applies the selection, in the order of objectGUIDs.
+func (s *Staging) choose(ctx context.Context, selection Selection) error {
+	skipped, err := s.skipped(ctx, selection)
+	if err != nil {
+		return err
+	}
+	for _, r := range s.d.Source.index.people {
+		if kind := r.recipientKind(); kind == "" || selection.Only != nil && !selection.Only[r.GUID] {
+			continue
+		}
+		s.Total++
+		reason := selection.leaves(r, skipped[r.GUID])
+		if reason == "" && s.standsForTarget(r) {
+			reason = "stands for somebody of the target"
+		}
+		if reason != "" {
+			s.Passed[reason]++
+			continue
+		}
+		c := &chosen{source: r}
+		s.chosen = append(s.chosen, c)
+		s.byGUID[r.GUID] = c
+	}
+	slices.SortFunc(s.chosen, func(a, b *chosen) int { return bytes.Compare(a.source.GUID[:], b.source.GUID[:]) })
+	return nil
+}
+
+// skipped returns who matches the operator's filter.
+func (s *Staging) skipped(ctx context.Context, selection Selection) (map[migrate.GUID]bool, error) {
+	out := map[migrate.GUID]bool{}
+	if selection.Skip == "" {
+		return out, nil
+	}
+	for _, domain := range s.d.Source.Info.domainsHeld() {
+		query := Query{Base: domain, Filter: And(indexed, selection.Skip), Attrs: []string{"objectGUID"}}
+		for entry, err := range s.d.Source.Reader.Find(ctx, query) {
+			if err != nil {
+				return nil, fmt.Errorf("find who is left out: %w", err)
+			}
+			p := recipientParser{entry: entry}
+			out[p.guid("objectGUID")] = true
+		}
+	}
+	return out, nil
+}
+
+// leaves returns why the recipient is not selected; "" if it is. Who was asked for by
+// name is.
+func (n Selection) leaves(r *Recipient, skipped bool) string {
+	kind := r.recipientKind()
+	switch {
+	case r.Address() == "":
+		return "has no Internet address"
+	case n.Only != nil:
+		return ""
+	case n.Kinds != nil && !slices.Contains(n.Kinds, kind):
+		return "is a " + kind
+	case n.Under != nil && !r.underOne(n.Under), r.underOne(n.Except):
+		return "lies elsewhere"
+	case !n.Hidden && strings.EqualFold(r.Entry.First("msExchHideFromAddressLists"), "TRUE"):
+		return "is hidden from address lists"
+	case skipped:
+		return "matches the filter of those left out"
+	}
+	return ""
+}
+
+func (r *Recipient) underOne(bases []DN) bool {
+	return slices.ContainsFunc(bases, r.DN.Under)
+}
+
+// recipientKind returns the kind of any recipient, mailbox or not; "" if it is none.
+func (r *Recipient) recipientKind() string {
+	mailEnabled := r.Alias != "" || r.TargetAddress != "" || len(r.Proxies) > 0
+	switch {
+	case r.Class == ClassUser && r.IsMailbox():
+		return r.Kind()
+	case !mailEnabled || r.Mark != "" && strings.HasPrefix(r.Mark, markPrefix):
+		return ""
+	case r.Class == ClassUser:
+		return KindMailUser
+	case r.Class == ClassContact:
+		return KindContact
+	case r.Class == ClassGroup && r.SID == "":
+		return KindDynamic
+	case r.Class == ClassGroup:
+		return KindGroup
+	}
+	return ""
+}
+
+// standsForTarget reports whether a source contact, or mail user, leads to somebody who
+// is at home in the target: the one is in both directories already.
+func (s *Staging) standsForTarget(r *Recipient) bool {
+	kind := r.recipientKind()
+	if kind != KindContact && kind != KindMailUser || r.TargetAddress == "" {
+		return false
+	}
+	_, addr := splitProxy(r.TargetAddress)
+	for _, t := range s.d.Target.index.find("", []nameKey{keyOf(keySMTP, addr), keyOf(keyMail, addr)}) {
+		guid, ours := t.MarkedFor()
+		if t.Class != ClassComputer && (!ours || guid != r.GUID) && t.recipientKind() != KindContact {
+			return true
+		}
+	}
+	return false
+}
+
+// match finds the twin, or takes names for a new one.
+func (s *Staging) match(ctx context.Context, c *chosen) error {
+	pair, err := s.d.Match(ctx, c.source, migrate.GUID{})
+	c.pair = pair
+	c.pair.Source = c.source
+	if fault := personal(err); fault {
+		c.err = err
+		return nil
+	}
+	if err != nil || pair.Target != nil {
+		return err
+	}
+	c.names, err = s.d.newNames(ctx, c.source)
+	if errors.Is(err, ErrExists) {
+		c.err = err
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.planned = &Recipient{
+		DN: s.d.place(c.source).Child("CN", c.names.cn), Sam: c.names.sam, UPN: c.names.upn,
+		Proxies: Proxies{"smtp:" + string(s.d.routingAddress(c.source))}, Class: ClassUser,
+	}
+	s.d.Target.index.reserve(c.planned, c.source.GUID)
+	return nil
+}
+
+// personal reports whether the error concerns one person alone.
+func personal(err error) bool {
+	var ambiguous *AmbiguousError
+	if errors.As(err, &ambiguous) {
+		return true
+	}
+	e := migrate.AsError(err)
+	return e != nil && e.Reach == migrate.OneMailbox
+}
+
+// A PersonPlan is what staging wants to change for one source recipient.
+type PersonPlan struct {
+	Pair Pair
+	Kind string // of the source recipient
+	New  bool   // the target object is made
+	Plan Plan
+	Err  error // an *AmbiguousError, or another that concerns this person alone; Plan is empty then
+}
+
+// Len returns for how many recipients there are plans.
+func (s *Staging) Len() int { return len(s.chosen) }
+
+// Plans yields the plan of each selected recipient's target object, without its links.
+func (s *Staging) Plans(ctx context.Context) iter.Seq2[PersonPlan, error] {
+	return s.walk(ctx, RecipientAttrs, RecipientAttrs, s.planOne)
+}
+
+// Links yields the plan of each target object's links. Those of objects that do not
+// exist yet are planned as they will be called.
+func (s *Staging) Links(ctx context.Context) iter.Seq2[PersonPlan, error] {
+	attrs := allLinks
+	if s.all {
+		attrs = forwardLinks
+	}
+	return s.walk(ctx, slices.Concat(RecipientAttrs, attrs), slices.Concat(RecipientAttrs, forwardLinks), s.linkOne)
+}
+
+// walk reads the selected recipients and their twins, some at a time, and yields what
+// plan makes of each.
+func (s *Staging) walk(ctx context.Context, source, target []string, plan func(context.Context, *chosen) (PersonPlan, error)) iter.Seq2[PersonPlan, error] {
+	return func(yield func(PersonPlan, error) bool) {
+		for part := range slices.Chunk(s.chosen, stageBatch) {
+			full, err := s.read(ctx, part, source, target)
+			if err != nil {
+				yield(PersonPlan{}, err)
+				return
+			}
+			for _, c := range full {
+				p, err := plan(ctx, c)
+				if !yield(p, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// read returns copies of the chosen with their recipients read in full. Who has gone
+// since is left out.
+func (s *Staging) read(ctx context.Context, part []*chosen, source, target []string) ([]*chosen, error) {
+	var sources, targets []migrate.GUID
+	for _, c := range part {
+		sources = append(sources, c.source.GUID)
+		if c.pair.Target != nil {
+			targets = append(targets, c.pair.Target.GUID)
+		}
+	}
+	fullSources, err := s.d.Source.byGUIDs(ctx, sources, source)
+	if err != nil {
+		return nil, err
+	}
+	fullTargets, err := s.d.Target.byGUIDs(ctx, targets, target)
+	if err != nil {
+		return nil, err
+	}
+	var full []*chosen
+	for _, c := range part {
+		r := fullSources[c.source.GUID]
+		if r == nil {
+			continue
+		}
+		one := *c
+		one.source, one.pair.Source = r, r
+		if c.pair.Target != nil {
+			if one.pair.Target = fullTargets[c.pair.Target.GUID]; one.pair.Target == nil {
+				continue
+			}
+		}
+		full = append(full, &one)
+	}
+	return full, nil
+}
+
+// byGUIDs reads the recipients with the objectGUIDs, by which they are returned.
+func (f *Forest) byGUIDs(ctx context.Context, guids []migrate.GUID, attrs []string) (map[migrate.GUID]*Recipient, error) {
+	found := map[migrate.GUID]*Recipient{}
+	if len(guids) == 0 {
+		return found, nil
+	}
+	var filters []Filter
+	for _, g := range guids {
+		filters = append(filters, EqBytes("objectGUID", g[:]))
+	}
+	for _, domain := range f.Info.domainsHeld() {
+		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: Or(filters...), Attrs: attrs}) {
+			if err != nil {
+				return nil, fmt.Errorf("read the %s forest: %w", f.Side, err)
+			}
+			r, err := ParseRecipient(entry)
+			if err != nil {
+				return nil, err
+			}
+			found[r.GUID] = r
+		}
+		if len(found) == len(guids) {
+			break
+		}
+	}
+	return found, nil
+}
+
+func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
+	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
+	if c.err != nil {
+		return p, nil
+	}
+	var err error
+	if p.Plan, err = s.d.PlanStage(ctx, c.pair); personal(err) {
+		p.Err, p.Plan, err = err, Plan{}, nil
+	}
+	return p, err
+}
+
+func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
+	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
+	if c.err != nil || c.pair.Target != nil && !c.pair.Ours {
+		return p, nil
+	}
+	target := c.pair.Target
+	if target == nil {
+		target = &Recipient{DN: c.planned.DN, Entry: NewEntry(c.planned.DN, nil)}
+	}
+	pair := c.pair
+	pair.Target = target
+	var err error
+	if p.Plan, err = s.d.planForward(ctx, pair, c.source.Entry, target.Entry); err != nil {
+		return p, err
+	}
+	if !s.all {
+		err = s.d.planOwed(ctx, &p.Plan, pair, c.source.Entry)
+	}
+	p.Plan.stamp(c.source.GUID)
+	return p, err
+}
+
+// linkEnd is Directories.linkEnd of what is known here.
+func (s *Staging) linkEnd(dn DN) linkEnd {
+	for _, r := range s.d.Source.index.lookup(keyOf(keyDN, dn.Key())) {
+		if !r.DN.Equal(dn) {
+			continue
+		}
+		if c := s.byGUID[r.GUID]; c != nil && c.pair.Target == nil && c.planned != nil && c.err == nil {
+			return linkEnd{dn: c.planned.DN}
+		}
+		return s.matchedEnd(r)
+	}
+	return linkEnd{rule: "link.unseen", what: fmt.Sprintf("the source's server does not show %s.", dn)}
+}
+
+// matchedEnd returns the end for somebody whose twin, if any, is there.
+func (s *Staging) matchedEnd(r *Recipient) linkEnd {
+	var pair Pair
+	var err error
+	if c := s.byGUID[r.GUID]; c != nil {
+		pair, err = c.pair, c.err
+	} else {
+		pair, err = s.d.Match(context.Background(), r, migrate.GUID{}) // of the index: nothing is waited for
+	}
+	end, err := endOf(pair, r, err)
+	if err != nil {
+		return linkEnd{rule: "link.ambiguous", what: err.Error() + "."}
+	}
+	return end
+}
+
+// selected reports whether the links of the source object are planned with itself.
+func (d *Directories) selected(dn DN) bool {
+	if d.staging == nil {
+		return false
+	}
+	for _, r := range d.Source.index.lookup(keyOf(keyDN, dn.Key())) {
+		if r.DN.Equal(dn) && d.staging.byGUID[r.GUID] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Gone yields target objects that carry our mark and whose source object is no longer
+// there, or is no longer selected. They are reported, never removed.
+func (s *Staging) Gone() iter.Seq2[*Recipient, string] {
+	return func(yield func(*Recipient, string) bool) {
+		for _, r := range s.d.Target.index.people {
+			guid, ours := r.MarkedFor()
+			if !ours || s.byGUID[guid] != nil || !s.all {
+				continue
+			}
+			why := "its source object is no longer selected"
+			if len(s.d.Source.index.lookup(keyOf(keyGUID, string(guid[:])))) == 0 {
+				why = "its source object is gone"
+			}
+			if !yield(r, why) {
+				return
+			}
+		}
+	}
+}
