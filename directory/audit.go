@@ -43,7 +43,7 @@ func (d *Directories) AuditNames(ctx context.Context, progress func(side Side, r
 				yield(migrate.Finding{}, fmt.Errorf("audit the names of the source forest: %w", err))
 				return
 			}
-			tell(tellSource, &read)
+			countOne(tellSource, &read)
 			for _, finding := range findings {
 				if !yield(finding, nil) {
 					return

@@ -11,22 +11,24 @@ import (
 	"reforest/migrate"
 )
 
-// compareWithPlan plans the staging of the pair again. Whatever is left to change is a
-// finding for each attribute: what a policy leaves alone is in no plan. A plan that is
-// forbidden says so itself.
+// compareWithPlan plans the staging of the pair again, and its links. Whatever is left to
+// change is a finding for each attribute: what a policy leaves alone is in no plan. A
+// plan that is forbidden says so itself.
 func (d *Directories) compareWithPlan(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
-	plan, err := d.PlanStage(ctx, pair)
-	if err != nil {
-		return nil, fmt.Errorf("plan it again: %w", err)
-	}
 	var findings []migrate.Finding
-	for _, f := range plan.Findings {
-		if f.Severity > migrate.Note && f.Rule != "source.not-mailbox" { // verify tells which mailbox is lost
-			findings = append(findings, f)
+	for _, again := range []func(context.Context, Pair) (Plan, error){d.PlanStage, d.PlanLinks} {
+		plan, err := again(ctx, pair)
+		if err != nil {
+			return nil, fmt.Errorf("plan it again: %w", err)
 		}
-	}
-	for _, change := range plan.Changes {
-		findings = append(findings, d.leftTo(pair, change)...)
+		for _, f := range plan.Findings {
+			if f.Severity > migrate.Note && f.Rule != "source.not-mailbox" { // verify tells which mailbox is lost
+				findings = append(findings, f)
+			}
+		}
+		for _, change := range plan.Changes {
+			findings = append(findings, d.leftTo(pair, change)...)
+		}
 	}
 	return findings, nil
 }

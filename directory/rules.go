@@ -30,7 +30,7 @@ const (
 
 // AllRules returns the rules, sorted by id.
 func AllRules() []Rule {
-	rules := slices.Concat(batchRules, addressRules, objectRules, forestRules, moveRules, permissionRules, contentRules)
+	rules := slices.Concat(batchRules, addressRules, objectRules, forestRules, moveRules, permissionRules, contentRules, linkRules)
 	slices.SortFunc(rules, func(a, b Rule) int {
 		if a.ID < b.ID {
 			return -1
@@ -171,4 +171,15 @@ var contentRules = []Rule{
 	{"content.keywords", migrate.Note, "Items lost flags or keywords that the target does not take.", "", fromOwn},
 	{"content.missing", migrate.Forbid, "Items of the source are neither moved nor skipped.", "Run the batch again.", fromOwn},
 	{"content.open", migrate.Forbid, "A chunk was sent and never confirmed.", "Run the batch again.", fromOwn},
+}
+
+// linkRules are about links between objects, and about taking staging back.
+var linkRules = []Rule{
+	{"link.ambiguous", migrate.Warn, "Several target objects may be the end of a link.", "Decide which of them it is.", fromOwn},
+	{"link.later", migrate.Note, "A link that redirects mail waits until the target delivers its own.", "", fromSwitch},
+	{"link.no-twin", migrate.Note, "A link leads to an object that is never staged.", "", fromMRS},
+	{"link.not-adopted", migrate.Warn, "The end of a link is an object that we may not change yet.", "Adopt it, or set the link by hand.", fromOwn},
+	{"link.unseen", migrate.Warn, "The source's server does not show the end of a link.", "Name a global catalog.", fromADTS + " 3.1.1.1.6"},
+	{"link.waiting", migrate.Note, "The end of a link has no twin yet; the link is set when it has.", "", fromMRS},
+	{"undo.changed", migrate.Forbid, "What was staged has been changed by others since, and cannot be taken back whole.", "Take it back by hand, or leave it.", fromOwn},
 }

@@ -72,7 +72,7 @@ func (f *Forest) SweepMailboxes(ctx context.Context, progress func(read int)) it
 				yield(migrate.Finding{}, fmt.Errorf("sweep the mailboxes of the %s forest: %w", f.Side, err))
 				return
 			}
-			tell(progress, &read)
+			countOne(progress, &read)
 			other, known := first[r.MailboxGUID]
 			switch {
 			case r.MailboxGUID.IsZero():
@@ -102,7 +102,7 @@ func (f *Forest) everywhere(ctx context.Context, filter Filter, attrs []string) 
 // tellEvery is after how many objects progress is told.
 const tellEvery = 500
 
-func tell(progress func(int), read *int) {
+func countOne(progress func(int), read *int) {
 	if *read++; progress != nil && *read%tellEvery == 0 {
 		progress(*read)
 	}

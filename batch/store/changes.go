@@ -16,6 +16,15 @@ import (
 type changes struct {
 	store *Store
 	claim batch.Claim
+	free  bool // of no move: whoever holds the store may write
+}
+
+// fence refuses a claim that is no longer the move's.
+func (c *changes) fence(ctx context.Context, t *tx) error {
+	if c.free {
+		return nil
+	}
+	return fence(ctx, t, c.claim)
 }
 
 // Intend is directory.Journal's.
@@ -29,7 +38,7 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 		return 0, fmt.Errorf("note change: %w", err)
 	}
 	err = c.store.change(ctx, "note change", func(ctx context.Context, t *tx) error {
-		if err := fence(ctx, t, c.claim); err != nil {
+		if err := c.fence(ctx, t); err != nil {
 			return err
 		}
 		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, epoch, intended_at, committed_at, dropped_at,
@@ -61,7 +70,7 @@ func (c *changes) Drop(ctx context.Context, id int64) error {
 // end closes the intent with the update, which sets one time.
 func (c *changes) end(ctx context.Context, op string, id int64, update string) error {
 	return c.store.change(ctx, op, func(ctx context.Context, t *tx) error {
-		if err := fence(ctx, t, c.claim); err != nil {
+		if err := c.fence(ctx, t); err != nil {
 			return err
 		}
 		move := string(c.claim.Move.ID)
@@ -91,7 +100,7 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 	return func(yield func(directory.Change, error) bool) {
 		var open []batch.ChangeRecord
 		err := c.store.view(ctx, "read changes", func(v view) (err error) {
-			if err = fenceView(ctx, v, c.claim); err != nil {
+			if err = fenceView(ctx, v, c.claim); err != nil && !c.free {
 				return err
 			}
 			open, err = selectChanges(ctx, v, `move_id = ? AND committed_at = 0 AND dropped_at = 0`, string(c.claim.Move.ID))

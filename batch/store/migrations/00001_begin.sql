@@ -208,6 +208,19 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_by_move ON changes (move_id, id);
 
+-- What preflight found, each time. A batch is checked before it is planned, so its name
+-- stands here alone.
+CREATE TABLE checks (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch     TEXT NOT NULL,
+    digest    TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    version   TEXT NOT NULL,
+    mailboxes BIGINT NOT NULL,
+    findings  BLOB NOT NULL
+);
+CREATE INDEX checks_by_batch ON checks (batch, id);
+
 CREATE TABLE counters (
     name TEXT NOT NULL PRIMARY KEY,
     n    BIGINT NOT NULL
