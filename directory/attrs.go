@@ -49,7 +49,7 @@ var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
 	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
-	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark,
+	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark, "groupType",
 }, galAttrs, mailboxAttrs, ruleAttrs))
 
 // binaryAttrs are compared octet by octet.

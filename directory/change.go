@@ -91,6 +91,18 @@ func (p Plan) Forbidden() []migrate.Finding {
 	return stop
 }
 
+// Watched returns the plan without values and findings: what Settled needs to see
+// whether every server that is watched shows it.
+func (p Plan) Watched() Plan {
+	w := Plan{}
+	for _, change := range p.Changes {
+		if change.Op != Delete {
+			w.Spots = append(w.Spots, change.spot())
+		}
+	}
+	return w
+}
+
 // A Scope is how deep a Query looks (RFC 4511 4.5.1.2).
 type Scope int
 

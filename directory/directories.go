@@ -39,6 +39,8 @@ type Rules struct {
 	// Accounts says what becomes of target accounts when their mailbox is opened; "" is
 	// AccountsEnabled.
 	Accounts AccountMode
+	// GroupContacts makes mail contacts, and not groups, of the source's groups.
+	GroupContacts bool
 	// ExchangeMoves says that Exchange's own engine moves the mailboxes: their GUIDs are
 	// then copied when people are staged, as it asks for.
 	ExchangeMoves bool
@@ -156,3 +158,6 @@ func (f *Forest) recipients(ctx context.Context, query Query) ([]*Recipient, err
 	}
 	return found, nil
 }
+
+// Watches reports whether further servers have to show what is written.
+func (d *Directories) Watches() bool { return len(d.Source.Watch)+len(d.Target.Watch) > 0 }

@@ -24,12 +24,12 @@ const (
 // filter: what has no mail address is never selected, nor what only stands for somebody
 // of the target.
 type Selection struct {
-	Only   map[migrate.GUID]bool // these source objects alone; nil: all that the rest allows
-	Kinds  []string              // the Kind constants; nil: all
-	Under  []DN                  // at or below one of these; nil: anywhere
-	Except []DN                  // and below none of these
-	Hidden bool                  // also who is hidden from address lists
-	Skip   Filter                // and who does not match this; "" is nobody
+	Who    []string // these alone, named as Resolve takes it; nil: all that the rest allows
+	Kinds  []string // the Kind constants; nil: all
+	Under  []DN     // at or below one of these; nil: anywhere
+	Except []DN     // and below none of these
+	Hidden bool     // also who is hidden from address lists
+	Skip   Filter   // and who does not match this; "" is nobody
 }
 
 // stageBatch is how many entries one search reads: the values of its filter, and the
@@ -46,6 +46,13 @@ type Staging struct {
 	all    bool           // everyone is selected: nobody else owes a link
 	Total  int            // source recipients there are
 	Passed map[string]int // recipients that are left out, by reason
+	Lost   []Lost         // of Selection.Who
+}
+
+// A Lost is somebody who was asked for by name and not found, or not told from others.
+type Lost struct {
+	Who string
+	Err error // an *AmbiguousError, or ErrNotFound
 }
 
 // A chosen is a source recipient with what stands, or is going to stand, for it.
@@ -62,7 +69,7 @@ type chosen struct {
 // is being done, now and then; nil is nobody.
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
-	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Only == nil, Passed: map[string]int{}}
+	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, Passed: map[string]int{}}
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
 		if err != nil {
@@ -97,8 +104,12 @@ func (s *Staging) choose(ctx context.Context, selection Selection) error {
 	if err != nil {
 		return err
 	}
+	only, err := s.named(ctx, selection.Who)
+	if err != nil {
+		return err
+	}
 	for _, r := range s.d.Source.index.people {
-		if kind := r.recipientKind(); kind == "" || selection.Only != nil && !selection.Only[r.GUID] {
+		if kind := r.recipientKind(); kind == "" || only != nil && !only[r.GUID] {
 			continue
 		}
 		s.Total++
@@ -116,6 +127,30 @@ func (s *Staging) choose(ctx context.Context, selection Selection) error {
 	}
 	slices.SortFunc(s.chosen, func(a, b *chosen) int { return bytes.Compare(a.source.GUID[:], b.source.GUID[:]) })
 	return nil
+}
+
+// named finds who was asked for by name; nil if nobody was.
+func (s *Staging) named(ctx context.Context, who []string) (map[migrate.GUID]bool, error) {
+	if who == nil {
+		return nil, nil
+	}
+	only := map[migrate.GUID]bool{}
+	for _, identity := range who {
+		r, err := s.d.Resolve(ctx, identity)
+		var ambiguous *AmbiguousError
+		switch {
+		case errors.As(err, &ambiguous), errors.Is(err, ErrNotFound):
+			s.Lost = append(s.Lost, Lost{identity, err})
+		case err != nil:
+			return nil, err
+		default:
+			only[r.GUID] = true
+			if r.recipientKind() == "" {
+				s.Lost = append(s.Lost, Lost{identity, fmt.Errorf("%s has no mail attributes: %w", r.DN, ErrNotFound)})
+			}
+		}
+	}
+	return only, nil
 }
 
 // skipped returns who matches the operator's filter.
@@ -144,7 +179,7 @@ func (n Selection) leaves(r *Recipient, skipped bool) string {
 	switch {
 	case r.Address() == "":
 		return "has no Internet address"
-	case n.Only != nil:
+	case n.Who != nil:
 		return ""
 	case n.Kinds != nil && !slices.Contains(n.Kinds, kind):
 		return "is a " + kind
@@ -220,8 +255,10 @@ func (s *Staging) match(ctx context.Context, c *chosen) error {
 		return err
 	}
 	c.planned = &Recipient{
-		DN: s.d.place(c.source).Child("CN", c.names.cn), Sam: c.names.sam, UPN: c.names.upn,
-		Proxies: Proxies{"smtp:" + string(s.d.routingAddress(c.source))}, Class: ClassUser,
+		DN: s.d.place(c.source).Child("CN", c.names.cn), Sam: c.names.sam, UPN: c.names.upn, Class: s.d.twinClass(c.source),
+	}
+	if c.source.IsMailbox() {
+		c.planned.Proxies = Proxies{"smtp:" + string(s.d.routingAddress(c.source))}
 	}
 	s.d.Target.index.reserve(c.planned, c.source.GUID)
 	return nil

@@ -92,13 +92,12 @@ func TestLinkIsSetWhenItsEndArrives(t *testing.T) {
 	l := newLab(t)
 	dns := l.putMany(t, 3)
 	journal := newJournal(l.clock)
-	guid := func(i int) migrate.GUID { return l.match(t, string(dns[i])).Source.GUID }
-	l.stageAll(t, journal, directory.Selection{Only: map[migrate.GUID]bool{guid(0): true}})
+	l.stageAll(t, journal, directory.Selection{Who: []string{string(dns[0])}})
 	twin := l.match(t, string(dns[0])).Target.DN
 	if got := l.target.get(t, twin).Values("manager"); got != nil {
 		t.Errorf("got manager %q before the manager has a twin", got)
 	}
-	l.stageAll(t, journal, directory.Selection{Only: map[migrate.GUID]bool{guid(1): true}})
+	l.stageAll(t, journal, directory.Selection{Who: []string{string(dns[1])}})
 	want := l.match(t, string(dns[1])).Target.DN
 	if got := directory.DN(l.target.get(t, twin).First("manager")); !got.Equal(want) {
 		t.Errorf("got manager %q after the manager was staged, want %q", got, want)

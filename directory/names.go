@@ -38,6 +38,10 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	if err != nil {
 		return names, fmt.Errorf("find a free common name: %w", err)
 	}
+	class := d.twinClass(source)
+	if class == ClassContact { // has no account
+		return names, nil
+	}
 	sam := source.Sam
 	if sam == "" {
 		sam = source.Alias
@@ -45,6 +49,9 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	names.sam, err = free(ctx, candidates(sam, maxSam, "", source.GUID), d.hasSam)
 	if err != nil {
 		return names, fmt.Errorf("find a free account name: %w", err)
+	}
+	if class == ClassGroup {
+		return names, nil
 	}
 	local, suffix := d.upnParts(source)
 	upns := func(yield func(string) bool) {

@@ -54,6 +54,7 @@ func RuleOf(id string) (Rule, bool) {
 var batchRules = []Rule{
 	{"batch.other", migrate.Forbid, "The mailbox belongs to another batch that has begun with it.", "Take it off one of the two.", fromOwn},
 	{"batch.same", migrate.Forbid, "Two rows of the batch mean one mailbox.", "Leave one of them in the batch file.", fromOwn},
+	{"match.class", migrate.Forbid, "What stands for a contact or group at the target is of another class.", "Take the shared address off the one that is somebody else.", fromOwn},
 	{"match.contact", migrate.Forbid, "A contact stands for the person at the target.", "Replace it with a mail-enabled user that keeps its addresses.", fromMRS},
 	{"match.group", migrate.Forbid, "A group at the target has an address of the person.", "Take the shared address off the group.", fromMRS},
 	{"match.mailbox", migrate.Forbid, "A mailbox at the target, made by nobody of ours, has an address of the person.", "Find out whose it is, and remove the shared address.", fromMRS},
@@ -117,6 +118,7 @@ var forestRules = []Rule{
 	{"files.unwritable", migrate.Forbid, "The directory of the store or of the reports cannot be written.", "Make it writable, or name another.", fromConfig},
 	{"mail.mailbox", migrate.Forbid, "A source mailbox cannot be opened on the mail server.", "See whether it is there, and whether our account may open it.", fromOwn},
 	{"mail.untried", migrate.Note, "A mail server was not tried.", "Name a mailbox that can be opened.", fromConfig},
+	{"rights.create", migrate.Forbid, "Our account may not create contacts or groups in the target OU.", "Grant it as the finding says.", fromADTS + " 3.1.1.4.5.4, allowedChildClassesEffective"},
 	{"rights.create-users", migrate.Forbid, "Our account may not create users in the target OU.", "Grant it as the finding says.", fromADTS + " 3.1.1.4.5.4, allowedChildClassesEffective"},
 	{"rights.permissions", migrate.Forbid, "Our account may not change permissions of target users.", "Grant it as the finding says.", fromADTS + " 3.1.1.4.5.3, sDRightsEffective"},
 	{"rights.untold", migrate.Note, "The server does not tell what our account may do.", "", fromADTS + " 3.1.1.4.5"},

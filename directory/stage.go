@@ -27,6 +27,9 @@ const (
 // source: a new one if pair has no target, else what the present one lacks. It also
 // plans the way back: every X500 name of the target becomes one of the source.
 func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
+	if d.isPlain(pair) {
+		return d.planPlain(ctx, pair)
+	}
 	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkMatch(pair), d.checkRoute(pair))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil

@@ -12,19 +12,26 @@ import (
 	"reforest/directory"
 )
 
-// A changes is the journal of one claim's directory changes.
+// A changes is the journal of one claim's directory changes, or of one job's.
 type changes struct {
 	store *Store
-	claim batch.Claim
-	free  bool // of no move: whoever holds the store may write
+	claim batch.Claim // of a job: Run alone
 }
 
-// fence refuses a claim that is no longer the move's.
+// fence refuses whoever has been superseded: by another claim on the move, or by a job
+// that began later.
 func (c *changes) fence(ctx context.Context, t *tx) error {
-	if c.free {
-		return nil
+	if c.claim.Move.ID != "" {
+		return fence(ctx, t, c.claim)
 	}
-	return fence(ctx, t, c.claim)
+	return fenceJob(c.claim.Run, func(query string, args []any, to ...any) error { return t.row(ctx, query, args, to...) })
+}
+
+func (c *changes) fenceView(ctx context.Context, v view) error {
+	if c.claim.Move.ID != "" {
+		return fenceView(ctx, v, c.claim)
+	}
+	return fenceJob(c.claim.Run, func(query string, args []any, to ...any) error { return v.row(ctx, query, args, to...) })
 }
 
 // Intend is directory.Journal's.
@@ -41,9 +48,9 @@ func (c *changes) Intend(ctx context.Context, change directory.Change) (id int64
 		if err := c.fence(ctx, t); err != nil {
 			return err
 		}
-		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, epoch, intended_at, committed_at, dropped_at,
-			forest, op, dn, why, mods, before) VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?) RETURNING id`, []any{
-			string(c.claim.Move.ID), string(c.claim.Run), c.claim.Move.Epoch, micros(time.Now()),
+		err := t.row(ctx, `INSERT INTO changes (move_id, run_id, person, undone_at, epoch, intended_at, committed_at, dropped_at,
+			forest, op, dn, why, mods, before) VALUES (?, ?, ?, 0, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?) RETURNING id`, []any{
+			string(c.claim.Move.ID), string(c.claim.Run), guidText(change.Person), c.claim.Move.Epoch, micros(time.Now()),
 			string(change.Forest), string(change.Op), string(change.DN), change.Why, mods, before,
 		}, &id)
 		if err != nil {
@@ -100,7 +107,7 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 	return func(yield func(directory.Change, error) bool) {
 		var open []batch.ChangeRecord
 		err := c.store.view(ctx, "read changes", func(v view) (err error) {
-			if err = fenceView(ctx, v, c.claim); err != nil && !c.free {
+			if err = c.fenceView(ctx, v); err != nil {
 				return err
 			}
 			open, err = selectChanges(ctx, v, `move_id = ? AND committed_at = 0 AND dropped_at = 0`, string(c.claim.Move.ID))
@@ -120,14 +127,22 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 
 // selectChanges returns changes, oldest first.
 func selectChanges(ctx context.Context, v view, where string, args ...any) ([]batch.ChangeRecord, error) {
-	rows, err := v.query(ctx, `SELECT id, run_id, intended_at, committed_at, dropped_at, forest, op, dn, why, mods, before
-		FROM changes WHERE `+where+` ORDER BY id`, args...)
+	return queryChanges(ctx, v, where+` ORDER BY id`, args...)
+}
+
+func queryChanges(ctx context.Context, v view, rest string, args ...any) ([]batch.ChangeRecord, error) {
+	rows, err := v.query(ctx, `SELECT id, run_id, person, intended_at, committed_at, dropped_at, forest, op, dn, why, mods, before
+		FROM changes WHERE `+rest, args...)
 	return collect(rows, err, func(rows *sql.Rows) (r batch.ChangeRecord, err error) {
 		var intended, committed, dropped int64
 		var mods, before []byte
-		err = rows.Scan(&r.Change.ID, &r.Run, &intended, &committed, &dropped, &r.Change.Forest,
+		var person string
+		err = rows.Scan(&r.Change.ID, &r.Run, &person, &intended, &committed, &dropped, &r.Change.Forest,
 			&r.Change.Op, &r.Change.DN, &r.Change.Why, &mods, &before)
 		if err != nil {
+			return r, err
+		}
+		if r.Change.Person, err = parseGUID(person); err != nil {
 			return r, err
 		}
 		r.IntendedAt, r.CommittedAt, r.DroppedAt = moment(intended), moment(committed), moment(dropped)

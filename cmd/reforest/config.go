@@ -21,6 +21,7 @@ type config struct {
 	Target  targetConfig  `yaml:"target"`
 	Retry   retryConfig   `yaml:"retry"`
 	Switch  switchConfig  `yaml:"switch"`
+	Stage   stageConfig   `yaml:"stage"`
 	Limits  limitsConfig  `yaml:"limits"`
 	path    string        // of the file
 	place   map[string]at // where each key stands in it
@@ -76,6 +77,7 @@ type switchConfig struct {
 
 type limitsConfig struct {
 	Moves    int   `yaml:"moves"`
+	Writers  int   `yaml:"writers"`
 	BadItems int64 `yaml:"bad_items"`
 }
 
@@ -90,7 +92,7 @@ func defaultConfig() *config {
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
 		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
-		Limits:  limitsConfig{Moves: batch.DefaultWorkers, BadItems: defaultBadItems},
+		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
 	}
 }
 
@@ -145,6 +147,7 @@ func (c *config) check(f *faults) {
 	c.Source.Mail.check("source.mail", f)
 	c.Target.Mail.check("target.mail", f)
 	c.checkValues(f)
+	c.Stage.check(f)
 	f.sort()
 }
 
@@ -173,6 +176,7 @@ func (c *config) checkValues(f *faults) {
 	}
 	for key, n := range map[string]int64{
 		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
+		"limits.writers": int64(c.Limits.Writers),
 	} {
 		if n <= 0 {
 			f.add(key, "%s must be more than nothing", key)
@@ -227,6 +231,7 @@ func (c *config) rules() directory.Rules {
 	r := directory.Rules{
 		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
+		GroupContacts: c.Stage.Groups == "contact",
 	}
 	for _, text := range c.Source.LegacySIDs {
 		if sid, err := migrate.ParseSID(text); err == nil { // checked when the file was read

@@ -23,7 +23,7 @@ func printPlans(ctx context.Context, env *environment, options *runOptions, conn
 			return fmt.Errorf("plan %s: %w", pair.Source.DisplayName, err)
 		}
 		p.findings = append(p.findings, plan.Findings...)
-		if err := printPlan(env, options, pair, plan); err != nil {
+		if err := printPlan(env, options, "stage", pair, plan); err != nil {
 			return err
 		}
 	}
@@ -41,18 +41,19 @@ func printPlans(ctx context.Context, env *environment, options *runOptions, conn
 	return nil
 }
 
-func printPlan(env *environment, options *runOptions, pair directory.Pair, plan directory.Plan) error {
+// printPlan writes a plan; what says what it comes to.
+func printPlan(env *environment, options *runOptions, what string, pair directory.Pair, plan directory.Plan) error {
 	if options.json {
-		return json.NewEncoder(env.stdout).Encode(map[string]any{
-			"message_type": "plan", "source": pair.Source.DN, "evidence": pair.Evidence, "changes": plan.Changes,
-		})
+		return json.NewEncoder(env.stdout).Encode(planLine(what, pair, plan))
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s (%s)\n", pair.Source.DisplayName, pair.Source.DN)
+	if pair.Source != nil {
+		fmt.Fprintf(&text, "%s: %s (%s)%s\n", what, pair.Source.DisplayName, pair.Source.DN, evidenceText(pair))
+	}
 	for _, change := range plan.Changes {
 		fmt.Fprintf(&text, "  %s %s %s: %s\n", change.Forest, change.Op, change.DN, change.Why)
 		for _, mod := range change.Mods {
-			fmt.Fprintf(&text, "    %s %s: %s\n", mod.Op, mod.Attr, valuesText(mod))
+			fmt.Fprintf(&text, "    %s %s: %s%s\n", mod.Op, mod.Attr, valuesText(mod), originText(mod))
 		}
 	}
 	if len(plan.Changes) == 0 {
@@ -60,6 +61,37 @@ func printPlan(env *environment, options *runOptions, pair directory.Pair, plan 
 	}
 	_, err := fmt.Fprint(env.stdout, text.String())
 	return err
+}
+
+func evidenceText(pair directory.Pair) string {
+	if pair.Target == nil {
+		return ""
+	}
+	return fmt.Sprintf("\n  its twin is %s, by %s", pair.Target.DN, pair.Evidence)
+}
+
+func originText(mod directory.Mod) string {
+	if mod.Origin == "" {
+		return ""
+	}
+	return "   <- " + mod.Origin
+}
+
+// planLine is a plan as --json prints it.
+func planLine(what string, pair directory.Pair, plan directory.Plan) map[string]any {
+	line := map[string]any{"message_type": "plan", "what": what, "changes": plan.Changes, "findings": []findingLine{}}
+	if pair.Source != nil {
+		line["source"], line["person"], line["evidence"] = pair.Source.DN, pair.Source.GUID, pair.Evidence
+	}
+	if pair.Target != nil {
+		line["target"] = pair.Target.DN
+	}
+	findings := []findingLine{}
+	for _, f := range plan.Findings {
+		findings = append(findings, findingJSON(f))
+	}
+	line["findings"] = findings
+	return line
 }
 
 // valuesText prints values as text, or as hexadecimal digits where they are not.

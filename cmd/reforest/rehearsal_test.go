@@ -116,8 +116,8 @@ func (r *rehearsal) trace(t *testing.T) trace {
 	return tr
 }
 
-// usn returns the directory's count of changes.
-func usn(t *testing.T, r *rehearsal, side lab.Side) string {
+// dial connects to the side's directory as its administrator, until the test ends.
+func (r *rehearsal) dial(t *testing.T, side lab.Side) *ldap.Conn {
 	t.Helper()
 	conn, err := ldap.Dial(t.Context(), ldap.Config{
 		URL: side.Directory.URL(), CAFile: filepath.Join(r.dir, "ca.pem"), BindDN: string(side.Directory.AdminDN()), Password: side.Password,
@@ -125,8 +125,19 @@ func usn(t *testing.T, r *rehearsal, side lab.Side) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := conn.Get(t.Context(), "", "highestCommittedUSN")
-	if err := errors.Join(err, conn.Close()); err != nil {
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// usn returns the directory's count of changes.
+func usn(t *testing.T, r *rehearsal, side lab.Side) string {
+	t.Helper()
+	root, err := r.dial(t, side).Get(t.Context(), "", "highestCommittedUSN")
+	if err != nil {
 		t.Fatal(err)
 	}
 	return root.First("highestCommittedUSN")

@@ -68,7 +68,7 @@ func runRun(ctx context.Context, env *environment, options *runOptions, path str
 	if options.dryRun {
 		return dryRun(ctx, env, options, c, b)
 	}
-	if err := confirm(ctx, env, options, b); err != nil {
+	if err := confirmed(ctx, env, options.yes, fmt.Sprintf("Move %d mailboxes of batch %q?", len(b.moves), b.Name)); err != nil {
 		return err
 	}
 	unlock, err := lockStore(ctx, c.storePath())
@@ -124,15 +124,15 @@ func mayRun(ctx context.Context, env *environment, conn *connection, st *store.S
 	return p.forbidden()
 }
 
-// confirm asks before anything is written, where somebody can answer.
-func confirm(ctx context.Context, env *environment, options *runOptions, b plannedBatch) error {
-	if options.yes {
+// confirmed asks before anything is written, where somebody can answer.
+func confirmed(ctx context.Context, env *environment, yes bool, question string) error {
+	if yes {
 		return nil
 	}
 	if !env.terminal {
 		return usage(errors.New("nobody is here to ask; give --yes to write, or --dry-run to look"))
 	}
-	env.say("Move %d mailboxes of batch %q? [y/N]", len(b.moves), b.Name)
+	env.say("%s [y/N]", question)
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(env.stdin).ReadString('\n') // no answer is no

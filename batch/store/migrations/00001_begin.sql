@@ -191,10 +191,22 @@ CREATE TABLE skips (
 CREATE UNIQUE INDEX skips_standing ON skips (move_id, folder_id, item_id) WHERE mended_at = 0;
 CREATE INDEX skips_by_move ON skips (move_id, id);
 
+-- Directory work that is not part of a move: staging, undoing, cleaning.
+CREATE TABLE jobs (
+    id       TEXT NOT NULL PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    scope    TEXT NOT NULL, -- the batch's name; '' is everyone
+    began_at BIGINT NOT NULL,
+    ended_at BIGINT NOT NULL,
+    outcome  TEXT NOT NULL
+);
+
 CREATE TABLE changes (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    move_id      TEXT NOT NULL,
+    move_id      TEXT NOT NULL, -- '' where run_id is a job's
     run_id       TEXT NOT NULL,
+    person       TEXT NOT NULL, -- objectGUID of the source object that staging wanted it for; '' if it was not staging
+    undone_at    BIGINT NOT NULL,
     epoch        BIGINT NOT NULL,
     intended_at  BIGINT NOT NULL,
     committed_at BIGINT NOT NULL, -- known to have been carried out
@@ -207,6 +219,8 @@ CREATE TABLE changes (
     before       BLOB NOT NULL
 );
 CREATE INDEX changes_by_move ON changes (move_id, id);
+CREATE INDEX changes_open ON changes (move_id, id) WHERE committed_at = 0 AND dropped_at = 0;
+CREATE INDEX changes_to_undo ON changes (id) WHERE person <> '' AND undone_at = 0;
 
 -- What preflight found, each time. A batch is checked before it is planned, so its name
 -- stands here alone.

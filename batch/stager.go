@@ -1,0 +1,224 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// DefaultWriters is how many directory writes are under way at once: a domain
+// controller answers several little slower than one.
+const DefaultWriters = 8
+
+// A Stager carries out the plans of a directory.Staging.
+type Stager struct {
+	Directories *directory.Directories
+	Journal     directory.Journal
+	Writers     int           // changes under way at once; 0 is DefaultWriters
+	Interval    time.Duration // between two attempts; 0 is DefaultInterval
+	Attempts    int           // failed attempts at one person before giving up; 0 is DefaultAttempts
+	Stopping    <-chan struct{}
+	// Notify is told of each plan that was carried out, or was not; calls do not overlap.
+	Notify func(Staged)
+	// Waiting is told why nothing goes on, and until when; calls do not overlap.
+	Waiting func(reason string, attempt, of int, until time.Time)
+
+	mu sync.Mutex
+}
+
+// A Staged is what one plan came to.
+type Staged struct {
+	directory.PersonPlan
+	Links bool  // the plan was of links
+	Err   error // why it was not carried out, or not wholly; nil if it was
+}
+
+// Refused reports whether a finding, or an open question, kept the plan from being
+// carried out.
+func (s Staged) Refused() bool {
+	return s.PersonPlan.Err != nil || len(s.Plan.Forbidden()) > 0
+}
+
+// Run carries out the plans: objects first, then links, then it waits until every server
+// that is watched shows them. What concerns one person alone is told to Notify; the
+// error is one that nobody is to blame for. errStopping is no error: what was begun is
+// done, and the next run goes on.
+func (s *Stager) Run(ctx context.Context, staging *directory.Staging) error {
+	if err := s.Directories.Resume(ctx, s.Journal); err != nil {
+		return fmt.Errorf("look at what an earlier run left open: %w", err)
+	}
+	var written []directory.Plan
+	for _, links := range []bool{false, true} {
+		plans := staging.Plans(ctx)
+		if links {
+			plans = staging.Links(ctx)
+		}
+		some, err := s.carry(ctx, plans, links)
+		if err != nil {
+			return err
+		}
+		written = append(written, some...)
+	}
+	return s.settle(ctx, written)
+}
+
+// carry carries out the plans, several at a time, and returns what has to settle.
+func (s *Stager) carry(ctx context.Context, plans iter.Seq2[directory.PersonPlan, error], links bool) ([]directory.Plan, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	work := make(chan directory.PersonPlan)
+	var written []directory.Plan
+	group.Go(func() error {
+		defer close(work)
+		return s.feed(ctx, plans, work)
+	})
+	for range s.writers() {
+		group.Go(func() error {
+			for p := range work {
+				done := Staged{PersonPlan: p, Links: links}
+				err := s.one(ctx, &done)
+				s.tell(done, &written)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return written, group.Wait()
+}
+
+// feed hands out the plans until the operator asks to stop.
+func (s *Stager) feed(ctx context.Context, plans iter.Seq2[directory.PersonPlan, error], work chan<- directory.PersonPlan) error {
+	for p, err := range plans {
+		if err != nil {
+			return err
+		}
+		select {
+		case work <- p:
+		case <-s.Stopping:
+			return errStopping
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (s *Stager) tell(done Staged, written *[]directory.Plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if done.Err == nil && len(done.Plan.Changes) > 0 && s.Directories.Watches() {
+		*written = append(*written, done.Plan.Watched())
+	}
+	if s.Notify != nil {
+		s.Notify(done)
+	}
+}
+
+// one carries out a plan, again and again while the server asks for time. The error is
+// one that ends everything.
+func (s *Stager) one(ctx context.Context, done *Staged) error {
+	if done.Refused() || len(done.Plan.Changes) == 0 {
+		return nil
+	}
+	for attempt := 1; ; attempt++ {
+		err := s.Directories.Carry(ctx, s.Journal, done.Plan)
+		e := migrate.AsError(err)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case e == nil && !errors.Is(err, directory.ErrNotFound), fatal(err):
+			return fmt.Errorf("stage %s: %w", done.Pair.Source, err)
+		case e == nil || e.Retry != migrate.Later || attempt >= s.attempts():
+			done.Err = err
+			return nil
+		}
+		if err := s.wait(ctx, words(err), attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// settle waits until every server that is watched shows what was written.
+func (s *Stager) settle(ctx context.Context, written []directory.Plan) error {
+	for attempt := 1; ; attempt++ {
+		missing, rest, err := s.unsettled(ctx, written)
+		if err != nil || missing == "" {
+			return err
+		}
+		if attempt >= s.attempts() {
+			return fmt.Errorf("wait for replication: %s after %d looks", missing, attempt)
+		}
+		if err := s.wait(ctx, missing, attempt); err != nil {
+			return err
+		}
+		written = rest
+	}
+}
+
+// unsettled returns what is missing first, and everything from there on.
+func (s *Stager) unsettled(ctx context.Context, written []directory.Plan) (string, []directory.Plan, error) {
+	for i, plan := range written {
+		missing, err := s.Directories.Settled(ctx, plan)
+		if err != nil || missing != "" {
+			return missing, written[i:], err
+		}
+	}
+	return "", nil, nil
+}
+
+func (s *Stager) wait(ctx context.Context, reason string, attempt int) error {
+	interval := s.Interval
+	if interval == 0 {
+		interval = DefaultInterval
+	}
+	s.mu.Lock()
+	if s.Waiting != nil {
+		s.Waiting(reason, attempt, s.attempts(), time.Now().Add(interval))
+	}
+	s.mu.Unlock()
+	select {
+	case <-time.After(interval):
+		return nil
+	case <-s.Stopping:
+		return errStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Stager) writers() int {
+	if s.Writers == 0 {
+		return DefaultWriters
+	}
+	return s.Writers
+}
+
+func (s *Stager) attempts() int {
+	if s.Attempts == 0 {
+		return DefaultAttempts
+	}
+	return s.Attempts
+}
+
+// Stopped reports whether the error is that of a Stager which the operator has stopped.
+func Stopped(err error) bool { return errors.Is(err, errStopping) }
+
+func (s *Stager) stopping() bool {
+	select {
+	case <-s.Stopping:
+		return true
+	default:
+		return false
+	}
+}

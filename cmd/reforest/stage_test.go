@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"reforest/directory"
+	"reforest/internal/lab"
+)
+
+// volatile are attributes that a server changes by itself.
+var volatile = map[string]bool{
+	"usnchanged": true, "usncreated": true, "whenchanged": true, "lastlogon": true, "logoncount": true, "lastlogontimestamp": true,
+	"dscorepropagationdata": true,
+}
+
+// content reads everything in a forest's domain but what its server changes by itself.
+func content(t *testing.T, r *rehearsal, side lab.Side) map[string]map[string][]string {
+	t.Helper()
+	conn := r.dial(t, side)
+	out := map[string]map[string][]string{}
+	for entry, err := range conn.Find(t.Context(), directory.Query{Filter: directory.Any}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		attrs := map[string][]string{}
+		for _, name := range entry.Attrs() {
+			if !volatile[strings.ToLower(name)] {
+				attrs[name] = slices.Sorted(slices.Values(entry.Values(name)))
+			}
+		}
+		out[string(entry.DN)] = attrs
+	}
+	return out
+}
+
+// counts returns the result line that --json ends with.
+func (got result) counts(t *testing.T) map[string]any {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
+	counts := map[string]any{}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &counts); err != nil {
+		t.Fatalf("read %q: %v\n%s", lines[len(lines)-1], err, got.stderr)
+	}
+	return counts
+}
+
+func TestStageAndUndo(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	source, target := content(t, r, r.Source), content(t, r, r.Target)
+
+	planned := r.reforest(t, "stage", "--all", "--dry-run", "--json")
+	if diff := cmp.Diff(target, content(t, r, r.Target)); diff != "" {
+		t.Fatalf("a dry run changed the target (-before +after):\n%s", diff)
+	}
+	staged := r.reforest(t, "stage", "--all", "--yes", "--json")
+	if staged.code != planned.code {
+		t.Errorf("exit code %d, planned %d\n%s", staged.code, planned.code, staged.stderr)
+	}
+	if got := staged.counts(t)["added"].(float64); got < 10 {
+		t.Errorf("%v added, want at least 10\n%s", got, staged.stderr)
+	}
+	if cmp.Equal(target, content(t, r, r.Target)) || cmp.Equal(source, content(t, r, r.Source)) {
+		t.Error("staging changed nothing")
+	}
+	again := r.reforest(t, "stage", "--all", "--yes", "--json").counts(t)
+	if again["writes"].(float64) != 0 {
+		t.Errorf("a second staging wrote %v changes, want 0", again["writes"])
+	}
+	undone := r.reforest(t, "stage", "--all", "--undo", "--yes", "--json")
+	undone.wants(t, exitDone)
+	if diff := cmp.Diff(source, content(t, r, r.Source)); diff != "" {
+		t.Errorf("source (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(target, content(t, r, r.Target)); diff != "" {
+		t.Errorf("target (-before +after):\n%s", diff)
+	}
+}
