@@ -26,19 +26,28 @@ type Preflight struct {
 // them. The error is one that says nothing about any move: a server out of reach.
 func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
 	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
-	for _, move := range moves {
-		if move.State.Ended() || !move.TargetGUID.IsZero() {
-			continue
-		}
-		pair, err := p.look(ctx, move)
-		if err != nil {
-			return p.findings, fmt.Errorf("check %s: %w", move.Identity, err)
+	for looked := range p.sideBySide(ctx, moves) {
+		p.take(looked)
+		if looked.err != nil {
+			return p.findings, fmt.Errorf("check %s: %w", looked.move.Identity, looked.err)
 		}
 		if p.Look != nil {
-			p.Look(move, pair)
+			p.Look(looked.move, looked.pair)
 		}
 	}
-	return p.findings, nil
+	return p.findings, context.Cause(ctx) // of one that has ended not everybody was looked at
+}
+
+// take adds what was found about one move, and what it shares with those before it.
+func (p *Preflight) take(looked looked) {
+	identity := looked.move.Identity
+	if looked.pair.Source != nil {
+		p.once(p.sources, "batch.same", looked.pair.Source.GUID, identity, "the same mailbox as")
+	}
+	if looked.pair.Target != nil {
+		p.once(p.targets, "match.shared", looked.pair.Target.GUID, identity, "matched to the same target object as")
+	}
+	p.findings = append(p.findings, looked.findings...)
 }
 
 // look checks one move. What concerns it alone is a finding.
@@ -47,13 +56,10 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	if err != nil {
 		return pair, p.about(move, "match.source", "give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox", err)
 	}
-	p.once(p.sources, "batch.same", source.GUID, move.Identity, "the same mailbox as")
 	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
+	pair.Source = source
 	if err != nil {
 		return pair, p.about(move, "match.several", "take the shared address or X500 value off all but the right one", err)
-	}
-	if pair.Target != nil {
-		p.once(p.targets, "match.shared", pair.Target.GUID, move.Identity, "matched to the same target object as")
 	}
 	others, err := elsewhere(ctx, p.Store, move, source.GUID)
 	if err != nil {
