@@ -66,18 +66,17 @@ func (d *Directories) follow(ctx context.Context, from stop) (way []stop, nobody
 	return way, nil, nil
 }
 
-// receiver returns who gets mail that is sent on to the address: an object of the side
-// that alone owns the domain, else one of the other forest, else another of the same.
-// Nil: nobody, or it cannot be told; the second result is true if one side would bounce
-// it.
+// receiver returns who gets mail that is sent on to the address: another object of the
+// same forest, which looks among its own recipients first, else one of the other forest,
+// unless the own side claims the domain. Nil: nobody, or it cannot be told; the second
+// result is true if a side claims the domain and bounces what it has nobody for.
 func (d *Directories) receiver(ctx context.Context, at stop, addr migrate.SMTPAddress) (next *stop, known bool, err error) {
-	sides := []Side{other(at.side), at.side}
-	switch source, target := d.owns(Source, addr.Domain()), d.owns(Target, addr.Domain()); {
-	case source && !target:
-		sides, known = []Side{Source}, true
-	case target && !source:
-		sides, known = []Side{Target}, true
+	here, there := d.owns(at.side, addr.Domain()), d.owns(other(at.side), addr.Domain())
+	sides := []Side{at.side, other(at.side)}
+	if here {
+		sides = sides[:1]
 	}
+	known = here != there // that both claim it is domain.both
 	for _, side := range sides {
 		holders, err := d.forest(side).holders(ctx, addressSet{smtp: []migrate.SMTPAddress{addr}})
 		if err != nil {
@@ -86,7 +85,7 @@ func (d *Directories) receiver(ctx context.Context, at stop, addr migrate.SMTPAd
 		if len(holders) > 1 {
 			return nil, false, nil // address.taken says so
 		}
-		if len(holders) == 1 && !(side == at.side && holders[0].same(at.who)) {
+		if len(holders) == 1 && (side != at.side || !holders[0].same(at.who)) {
 			return &stop{side, holders[0]}, true, nil
 		}
 	}

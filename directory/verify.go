@@ -22,7 +22,9 @@ func (d *Directories) Verify(ctx context.Context, pair Pair, database string) ([
 	}
 	findings := slices.Concat(d.verifyTarget(pair), d.verifySource(pair), d.verifyNames(pair))
 	return d.verifyBy(ctx, pair, findings,
-		func(ctx context.Context, pair Pair) ([]migrate.Finding, error) { return d.verifyDatabase(ctx, pair, database) },
+		func(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+			return d.verifyDatabase(ctx, pair, database)
+		},
 		d.verifyRights, d.compareWithPlan, d.always)
 }
 
