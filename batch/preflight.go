@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"reforest/directory"
 	"reforest/migrate"
@@ -26,7 +27,8 @@ type Preflight struct {
 // them. The error is one that says nothing about any move: a server out of reach.
 func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
 	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
-	for looked := range p.sideBySide(ctx, moves) {
+	fresh := slices.DeleteFunc(slices.Clone(moves), func(m Move) bool { return m.State.Ended() || !m.TargetGUID.IsZero() })
+	for looked := range sideBySide(ctx, fresh, p.alone) {
 		p.take(looked)
 		if looked.err != nil {
 			return p.findings, fmt.Errorf("check %s: %w", looked.move.Identity, looked.err)

@@ -9,40 +9,30 @@ import (
 	"reforest/migrate"
 )
 
-// lookers is how many moves a Preflight looks at at once: each takes a dozen searches,
-// one after the other, and a domain controller answers several people's side by side.
+// lookers is how many moves are looked at at once: each takes a dozen searches, one after
+// the other, and a domain controller answers several people's side by side.
 const lookers = 4
 
-// A looked is one move that a Preflight has looked at.
-type looked struct {
-	move     Move
-	pair     directory.Pair
-	findings []migrate.Finding
-	err      error
-}
-
-// sideBySide looks at the moves that have not begun, a few at a time, and yields them in
-// their order. It returns when nobody is looking any more.
-func (p *Preflight) sideBySide(ctx context.Context, moves []Move) iter.Seq[looked] {
-	return func(yield func(looked) bool) {
+// sideBySide does fn for the moves, a few at a time, and yields what it returns in their
+// order. Nothing is at work any more when the sequence has ended. It ends early, without
+// saying so, when ctx does.
+func sideBySide[R any](ctx context.Context, moves []Move, fn func(context.Context, Move) R) iter.Seq[R] {
+	return func(yield func(R) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer cancel()
-		slots := make(chan chan looked, lookers-1) // and one that is being waited for
+		slots := make(chan chan R, lookers-1) // and one that is being waited for
 		wg.Go(func() {
 			defer close(slots)
 			for _, move := range moves {
-				if move.State.Ended() || !move.TargetGUID.IsZero() {
-					continue
-				}
-				slot := make(chan looked, 1)
+				slot := make(chan R, 1)
 				select {
 				case slots <- slot:
 				case <-ctx.Done():
 					return
 				}
-				wg.Go(func() { slot <- p.alone(ctx, move) })
+				wg.Go(func() { slot <- fn(ctx, move) })
 			}
 		})
 		for slot := range slots {
@@ -51,6 +41,14 @@ func (p *Preflight) sideBySide(ctx context.Context, moves []Move) iter.Seq[looke
 			}
 		}
 	}
+}
+
+// A looked is one move that a Preflight has looked at.
+type looked struct {
+	move     Move
+	pair     directory.Pair
+	findings []migrate.Finding
+	err      error
 }
 
 // alone looks at one move as if there were no other.

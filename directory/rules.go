@@ -140,6 +140,7 @@ var moveRules = []Rule{
 	{"verify.attribute", migrate.Warn, "An attribute is not as the plan wants it.", "Stage it again, or keep the target's value.", fromOwn},
 	{"verify.content-untold", migrate.Note, "The content was not compared.", "Give --content.", fromOwn},
 	{"verify.database", migrate.Warn, "The mailbox is on another database than the one asked for.", "Check that it was moved there on purpose.", fromOwn},
+	{"verify.gone", migrate.Forbid, "An object that the move knows is gone.", "Restore it from the recycle bin.", fromOwn},
 	{"verify.no-target", migrate.Forbid, "Nothing stands for the source at the target.", "Stage the move.", fromOwn},
 	{"verify.not-staged", migrate.Note, "The person has not been staged yet: there is nothing to compare.", "", fromOwn},
 	{"verify.primary", migrate.Forbid, "The target has not exactly one primary address.", "Mark exactly one.", fromProxies},
