@@ -128,7 +128,7 @@ func (m *Mover) stage(ctx context.Context, w *work) (Verdict, error) {
 		return m.again("the twin is not found yet under the names that were staged"), nil
 	}
 	m.know(w)
-	return Done, nil
+	return m.carry(ctx, w, m.Directories.PlanLinks)
 }
 
 // again waits for one interval, and counts as an attempt.
@@ -180,8 +180,10 @@ func (m *Mover) unstaged(ctx context.Context, than Move) (bool, error) {
 // directories and the content once more. An address that the source got after it was
 // staged is brought over first.
 func (m *Mover) verify(ctx context.Context, w *work) (Verdict, error) {
-	if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
-		return verdict, err
+	for _, plan := range []planner{m.Directories.PlanStage, m.Directories.PlanLinks} {
+		if verdict, err := m.carry(ctx, w, plan); err != nil || verdict != Done {
+			return verdict, err
+		}
 	}
 	if verdict, err := m.late(ctx, w); err != nil || verdict != Done {
 		return verdict, err

@@ -124,6 +124,7 @@ func remainder(mod Mod, present [][]byte) (Mod, bool) {
 		return mod, len(mod.Values) > 0
 	case ReplaceValues:
 		return mod, !replaced(mod, present)
+	case RandomPassword: // never shown: the account's state tells
 	}
 	return mod, true
 }

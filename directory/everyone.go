@@ -61,7 +61,6 @@ type chosen struct {
 	pair     Pair       // light; no Target if one is made
 	names    newNames
 	planned  *Recipient // what is reserved for it
-	findings []migrate.Finding
 	err      error // Match's, about this person
 }
 
@@ -387,7 +386,7 @@ func (f *Forest) byGUIDs(ctx context.Context, guids []migrate.GUID, attrs []stri
 
 func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
-	if c.err != nil {
+	if p.Err != nil {
 		return p, nil
 	}
 	var err error
@@ -399,7 +398,7 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
-	if c.err != nil || c.pair.Target != nil && !c.pair.Ours {
+	if p.Err != nil || c.pair.Target != nil && !c.pair.Ours {
 		return p, nil
 	}
 	target := c.pair.Target
@@ -420,7 +419,7 @@ func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 }
 
 // linkEnd is Directories.linkEnd of what is known here.
-func (s *Staging) linkEnd(dn DN) linkEnd {
+func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 	for _, r := range s.d.Source.index.lookup(keyOf(keyDN, dn.Key())) {
 		if !r.DN.Equal(dn) {
 			continue
@@ -428,19 +427,19 @@ func (s *Staging) linkEnd(dn DN) linkEnd {
 		if c := s.byGUID[r.GUID]; c != nil && c.pair.Target == nil && c.planned != nil && c.err == nil {
 			return linkEnd{dn: c.planned.DN}
 		}
-		return s.matchedEnd(r)
+		return s.matchedEnd(ctx, r)
 	}
 	return linkEnd{rule: "link.unseen", what: fmt.Sprintf("the source's server does not show %s.", dn)}
 }
 
 // matchedEnd returns the end for somebody whose twin, if any, is there.
-func (s *Staging) matchedEnd(r *Recipient) linkEnd {
+func (s *Staging) matchedEnd(ctx context.Context, r *Recipient) linkEnd {
 	var pair Pair
 	var err error
 	if c := s.byGUID[r.GUID]; c != nil {
 		pair, err = c.pair, c.err
 	} else {
-		pair, err = s.d.Match(context.Background(), r, migrate.GUID{}) // of the index: nothing is waited for
+		pair, err = s.d.Match(ctx, r, migrate.GUID{})
 	}
 	end, err := endOf(pair, r, err)
 	if err != nil {

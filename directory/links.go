@@ -218,7 +218,7 @@ func (d *Directories) planOwedBy(ctx context.Context, plan *Plan, pair Pair, l l
 // linkEnd finds what stands at the target for a source object that is linked to.
 func (d *Directories) linkEnd(ctx context.Context, dn DN) (linkEnd, error) {
 	if d.staging != nil {
-		return d.staging.linkEnd(dn), nil
+		return d.staging.linkEnd(ctx, dn), nil
 	}
 	entry, err := d.Source.Reader.Get(ctx, dn, RecipientAttrs...)
 	if errors.Is(err, ErrNotFound) {

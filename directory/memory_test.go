@@ -326,6 +326,8 @@ func (s *stored) modify(mod directory.Mod) error {
 				return fmt.Errorf("%s: %q is there twice", name, v)
 			}
 		}
+	case directory.RandomPassword:
+		return nil
 	}
 	for _, v := range present {
 		if len(v) == 0 {

@@ -23,6 +23,7 @@ type Store interface {
 	batch.Store
 	batch.Runs
 	batch.Checks
+	batch.Jobs
 	Record(ctx context.Context, id batch.MoveID) (batch.Record, error)
 	Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Record, error]
 	Entries(ctx context.Context) (int64, error)
@@ -60,6 +61,8 @@ func Run(t *testing.T, options Options) {
 		"skips":            skips,
 		"content fencing":  contentFencing,
 		"directory":        directoryJournal,
+		"jobs":             jobs,
+		"begin anew":       beginAnew,
 		"past runs":        pastRuns,
 		"entries":          entries,
 		"group commit":     groupCommit,

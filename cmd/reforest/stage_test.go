@@ -81,3 +81,18 @@ func TestStageAndUndo(t *testing.T) {
 		t.Errorf("target (-before +after):\n%s", diff)
 	}
 }
+
+// Cleaning by command does what the end of a run does, for rights that were given since.
+func TestCleanByCommand(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson)
+	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitDone, "0 cleaned", "25 had nothing to clean")
+	anna := directory.DN("CN=Anna Berg,OU=Staff,DC=fabrikam,DC=test")
+	if err := r.GiveLegacyRights(anna); err != nil {
+		t.Fatal(err)
+	}
+	r.reforest(t, "clean", demoBatch, "--dry-run").wants(t, exitDone, "nTSecurityDescriptor", "Nothing was changed")
+	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitDone, "1 cleaned")
+	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitDone, "0 cleaned")
+}

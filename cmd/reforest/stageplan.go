@@ -71,6 +71,9 @@ func (c *stageCount) print(env *environment, options *stageOptions, kind batch.J
 	}
 	text := fmt.Sprintf("%d added, %d changed, %d unchanged, %d linked anew, %d need a person, %d failed; %d directory writes.",
 		c.added, c.changed, c.unchanged, c.linked, c.refused, c.failed, c.writes)
+	if kind == batch.JobClean {
+		text = fmt.Sprintf("%d cleaned, %d had nothing to clean, %d need a person; %d directory writes.", c.changed, c.unchanged, c.refused, c.writes)
+	}
 	if kind == batch.JobUndo {
 		text = fmt.Sprintf("%d taken back, %d need a person, %d failed; %d directory writes.", c.undone, c.refused, c.failed, c.writes)
 	}

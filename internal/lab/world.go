@@ -132,7 +132,63 @@ func (w *World) fillSource() error {
 			return err
 		}
 	}
-	return nil
+	return w.fillOthers(ou)
+}
+
+// fillOthers makes who has no mailbox, and the links among all of them: everyone's
+// manager is the first, who has a delegate.
+func (w *World) fillOthers(ou directory.DN) error {
+	d := w.Source.Directory
+	dns := map[string]directory.DN{}
+	var members []string
+	for i, p := range w.people {
+		dns[p.Alias] = ou.Child("CN", fmt.Sprintf("%s (%d)", p.Name, i+1))
+		members = append(members, string(dns[p.Alias]))
+	}
+	supplier := ou.Child("CN", "Ines Lieferantin")
+	members = append(members, string(supplier))
+	if _, err := d.Seed(supplier, supplierAttrs()); err != nil {
+		return err
+	}
+	if _, err := d.Seed(ou.Child("CN", "Alle Alpine"), groupAttrs(dns["anna.berg"], members)); err != nil {
+		return err
+	}
+	for alias, dn := range dns {
+		if alias == "anna.berg" {
+			continue
+		}
+		if err := d.SeedChange(dn, link("manager", dns["anna.berg"])); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		d.SeedChange(dns["anna.berg"], link("publicDelegates", dns["tom.schmidt"])),
+		d.SeedChange(dns["finance"], link("msExchDelegateListLink", dns["eva.mueller"])),
+	)
+}
+
+func link(attr string, to directory.DN) directory.Mod {
+	return directory.Mod{Op: directory.ReplaceValues, Attr: attr, Values: [][]byte{[]byte(to)}}
+}
+
+// supplierAttrs returns a mail contact's attributes: somebody of another company.
+func supplierAttrs() ldapd.Attrs {
+	return ldapd.Attrs{
+		"objectClass": {"contact"}, "displayName": {"Ines Lieferantin"}, "mail": {"ines@supplier.test"}, "mailNickname": {"ines"},
+		"proxyAddresses": {"SMTP:ines@supplier.test"}, "targetAddress": {"SMTP:ines@supplier.test"}, "company": {"Supplier"},
+		"legacyExchangeDN":           {"/o=Alpine/ou=First Administrative Group/cn=Recipients/cn=ines"},
+		"msExchRecipientTypeDetails": {"64"}, "msExchRecipientDisplayType": {"6"},
+	}
+}
+
+// groupAttrs returns a distribution group's attributes.
+func groupAttrs(owner directory.DN, members []string) ldapd.Attrs {
+	return ldapd.Attrs{
+		"objectClass": {"group"}, "sAMAccountName": {"alle-alpine"}, "groupType": {"8"}, "displayName": {"Alle Alpine"},
+		"mail": {"alle@alpine.test"}, "mailNickname": {"alle"}, "proxyAddresses": {"SMTP:alle@alpine.test"},
+		"legacyExchangeDN":           {"/o=Alpine/ou=First Administrative Group/cn=Recipients/cn=alle"},
+		"msExchRecipientTypeDetails": {"256"}, "msExchRecipientDisplayType": {"1"}, "managedBy": {string(owner)}, "member": members,
+	}
 }
 
 // sourceAttrs returns the attributes of the nth person's mailbox, as Exchange has them.
@@ -206,12 +262,12 @@ func (w *World) addExisting(ou directory.DN, p Person) error {
 	if err != nil {
 		return err
 	}
-	return w.plantLegacyRights(dn)
+	return w.GiveLegacyRights(dn)
 }
 
-// plantLegacyRights gives people of the source rights on a target object: explicit ones,
+// GiveLegacyRights gives people of the source rights on a target object: explicit ones,
 // which clean replaces, and one that is inherited, which it leaves alone.
-func (w *World) plantLegacyRights(dn directory.DN) error {
+func (w *World) GiveLegacyRights(dn directory.DN) error {
 	entry, err := w.Target.Directory.Entry(dn, "nTSecurityDescriptor")
 	if err != nil {
 		return err

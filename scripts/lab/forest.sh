@@ -73,12 +73,15 @@ service_names() {
 	printf 'servicePrincipalName: ldap/%s\n' "$host" "$host/$domain" "$name-dc"
 }
 
-# organisation: the Exchange organisation with its mailbox databases.
+# organisation: the Exchange organisation with its mailbox databases, its accepted domain
+# and its address books.
 organisation() {
 	local group="Exchange Administrative Group (FYDIBOHF23SPDLT)" root db
 	root="CN=Microsoft Exchange,CN=Services,CN=Configuration,$base"
 	entry "$root" msExchConfigurationContainer
 	entry "CN=$org,$root" msExchOrganizationContainer "legacyExchangeDN: /o=$org"
+	accepted_domain "CN=$org,$root"
+	address_books "CN=$org,$root"
 	root="CN=Administrative Groups,CN=$org,$root"
 	entry "$root" msExchAdminGroupContainer
 	root="CN=$group,$root"
@@ -89,6 +92,36 @@ organisation() {
 	for db in $databases; do
 		entry "CN=$db,$root" msExchPrivateMDB "legacyExchangeDN: /o=$org/ou=$group/cn=Configuration/cn=Servers/cn=$db/cn=Microsoft Private MDB"
 	done
+}
+
+# accepted_domain ORG: the forest's own domain, the default one: 4 says so, and nothing in
+# the two lowest bits says authoritative.
+accepted_domain() {
+	local at="CN=Transport Settings,$1"
+	entry "$at" msExchTransportSettings
+	at="CN=Accepted Domains,$at"
+	entry "$at" msExchContainer
+	entry "CN=$domain,$at" msExchAcceptedDomain "msExchAcceptedDomainName: $domain" "msExchAcceptedDomainFlags: 4"
+}
+
+# address_books ORG: what showInAddressBook, msExchUseOAB and msExchAddressBookPolicyLink
+# can point at.
+address_books() {
+	local lists="CN=Address Lists Container,$1" policies="CN=AddressBook Mailbox Policies,$1" gal oab list
+	entry "$lists" msExchContainer
+	for list in "All Address Lists" "All Global Address Lists"; do
+		entry "CN=$list,$lists" addressBookContainer "displayName: $list"
+	done
+	gal="CN=Default Global Address List,CN=All Global Address Lists,$lists"
+	entry "$gal" addressBookContainer "displayName: Default Global Address List"
+	list="CN=All Users,CN=All Address Lists,$lists"
+	entry "$list" addressBookContainer "displayName: All Users"
+	entry "CN=Offline Address Lists,$lists" msExchContainer
+	oab="CN=Default Offline Address Book,CN=Offline Address Lists,$lists"
+	entry "$oab" msExchOAB "offLineABContainers: $gal" "msExchOABDefault: TRUE"
+	entry "$policies" msExchContainer
+	entry "CN=Default Address Book Policy,$policies" msExchAddressBookMailboxPolicy \
+		"msExchGlobalAddressListLink: $gal" "msExchOfflineAddressBookLink: $oab" "msExchAddressListsLink: $list"
 }
 
 entry() {

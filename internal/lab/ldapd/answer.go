@@ -17,6 +17,8 @@ type paged struct {
 	rest  []*object
 	limit int64 // entries that the client still wants; -1 is all
 	at    int   // when it was last used, in requests
+
+	generation int // of the store's content
 }
 
 func newPages() *pages { return &pages{open: map[string]*paged{}} }
@@ -40,9 +42,9 @@ func (p *pages) keep(rest *paged) string {
 	return cookie
 }
 
-func (p *pages) take(cookie string) (*paged, *fault) {
+func (p *pages) take(cookie string, generation int) (*paged, *fault) {
 	rest := p.open[cookie]
-	if rest == nil {
+	if rest == nil || rest.generation != generation {
 		return nil, refuse(unwilling, "00000057: SvcErr: DSID-031401E7, problem 5003 (WILL_NOT_PERFORM), data 0, unknown cookie")
 	}
 	delete(p.open, cookie)
@@ -61,10 +63,11 @@ func (c *conn) search(m message, ctl controls) {
 		c.send(m.id, result(opSearchDone, nil), nil)
 		return
 	}
-	if c.who.object == nil {
+	if !c.who.bound {
 		c.send(m.id, result(opSearchDone, notBound()), nil)
 		return
 	}
+	req.who = c.who
 	if !c.who.admin && !ctl.sdAsked {
 		req.sdParts &^= saclPart // reading it takes a privilege
 	}
@@ -123,10 +126,10 @@ func (c *conn) found(ctl controls, req search) (entries []found, refs []director
 // stands for.
 func (c *conn) begin(ctl controls, req search) (*paged, *fault) {
 	if ctl.paging != nil && ctl.paging.cookie != "" {
-		return c.pages.take(ctl.paging.cookie)
+		return c.pages.take(ctl.paging.cookie, c.store.generation)
 	}
 	objects, f := c.store.matches(req)
-	rest := &paged{rest: objects, limit: -1}
+	rest := &paged{rest: objects, limit: -1, generation: c.store.generation}
 	if req.sizeLimit > 0 {
 		rest.limit = req.sizeLimit
 	}

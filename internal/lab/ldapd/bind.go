@@ -4,12 +4,15 @@ import (
 	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
+
+	"reforest/migrate"
 )
 
-// An identity is who a connection speaks for; a nil object is nobody.
+// An identity is who a connection speaks for. It outlives the account, as a token does.
 type identity struct {
-	object *object
-	admin  bool // belongs to the domain's administrators
+	bound bool // false is nobody
+	guid  migrate.GUID
+	admin bool // belongs to the domain's administrators
 }
 
 func notBound() *fault {
@@ -60,7 +63,7 @@ func (s *Server) authenticate(user, password string) (identity, *fault) {
 		return identity{}, badCredentials("533")
 	}
 	admins, _ := st.find("CN=Domain Admins,CN=Users," + string(s.config.baseDN()))
-	return identity{object: o, admin: st.isMember(o, admins)}, nil
+	return identity{bound: true, guid: o.guid, admin: st.isMember(o, admins)}, nil
 }
 
 // account returns the object that a name of a simple bind means: a DN, a
@@ -84,10 +87,11 @@ func (s *store) account(user string, config Config) *object {
 
 // whoAmI names who is bound, as Active Directory does: u:DOMAIN\user.
 func (c *conn) whoAmI() string {
-	if c.who.object == nil {
-		return ""
-	}
 	c.store.mu.RLock()
 	defer c.store.mu.RUnlock()
-	return `u:` + c.server.config.NetBIOS + `\` + c.who.object.first("samaccountname")
+	o := c.store.byGUID[c.who.guid]
+	if !c.who.bound || o == nil {
+		return ""
+	}
+	return `u:` + c.server.config.NetBIOS + `\` + o.first("samaccountname")
 }

@@ -42,6 +42,9 @@ func (s *store) add(req addition) (*object, *fault) {
 			return nil, f
 		}
 	}
+	if f := d.passwordAge(); f != nil {
+		return nil, f
+	}
 	s.generate(d)
 	if f := d.check(); f != nil {
 		return nil, f
@@ -73,6 +76,7 @@ func (s *store) place(req addition) (o *object, aux []string, f *fault) {
 		return nil, nil, f
 	}
 	o = newObject(row, rdn{strings.ToUpper(parts[0].attr), parts[0].value}, parent)
+	o.guid = s.newGUID()
 	if parent.children[o.rdn.key()] != nil {
 		return nil, nil, refuse(entryExists, "00002071: UpdErr: DSID-031B0DCE, problem 6005 (ENTRY_EXISTS), data 0")
 	}
@@ -98,7 +102,7 @@ func (s *store) mayStand(row *classRow, first rdn, parent *object, system bool) 
 	}
 	a := s.schema.attrs[strings.ToLower(row.rdn)]
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
-		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
 	if row.parents != "" && !list(row.parents, parent.class.name) && !system {
 		return refuse(namingViolation, "00002099: NameErr: problem 2003 (NAMING_VIOLATION), no %s below a %s", row.name, parent.class.name)
@@ -162,18 +166,29 @@ func (s *store) modify(req modify) *fault {
 			return f
 		}
 	}
+	if f := d.passwordAge(); f != nil {
+		return f
+	}
 	if f := d.modifyPassword(req.mods); f != nil {
 		return f
 	}
-	if len(d.attrs["useraccountcontrol"]) > 0 {
-		d.normalizeUAC()
-	}
+	d.derive()
 	if f := d.check(); f != nil {
 		return f
 	}
 	d.stamp(time.Now())
 	d.commit()
 	return nil
+}
+
+// derive sets what follows from what has been written.
+func (d *draft) derive() {
+	if len(d.attrs["useraccountcontrol"]) > 0 {
+		d.normalizeUAC()
+	}
+	if len(d.attrs["grouptype"]) > 0 {
+		d.set("sAMAccountType", groupAccountType(d.number("grouptype")))
+	}
 }
 
 func (d *draft) modify(m modification) *fault {
@@ -215,6 +230,8 @@ func (d *draft) modifyPassword(mods []modification) *fault {
 	if f := d.changePassword(ours); f != nil {
 		return f
 	}
-	d.set("pwdLastSet", passwordTime(d))
+	if _, said := d.attrs["pwdlastset"]; !said {
+		d.set("pwdLastSet", passwordTime(d))
+	}
 	return nil
 }

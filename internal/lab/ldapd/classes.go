@@ -1,16 +1,18 @@
 package ldapd
 
-// The classes that may stand above others.
+// Classes that may stand above others, and classes that share attributes.
 const (
 	holders    = "organizationalUnit container builtinDomain domainDNS"
 	ouParents  = "organizationalUnit domainDNS"
 	principals = "user computer inetOrgPerson group"
 	accounts   = "user computer inetOrgPerson"
+	people     = accounts + " contact"
+	located    = people + " organizationalUnit"
 )
 
 // classTable lists the classes of the schema, as far as a migration meets them.
 func classTable() []classRow {
-	const exchange = "container msExchConfigurationContainer msExchOrganizationContainer msExchAdminGroupContainer msExchAdminGroup msExchMDBContainer"
+	const exchange = "container msExchConfigurationContainer msExchOrganizationContainer msExchAdminGroupContainer msExchAdminGroup msExchMDBContainer msExchContainer msExchTransportSettings"
 	return []classRow{
 		{name: "top", cn: "Top", category: "top", hidden: true},
 		{name: "person", super: "top", cn: "Person", category: "person", rdn: "CN", parents: holders, hidden: true},
@@ -46,6 +48,12 @@ func classTable() []classRow {
 		{name: "msExchPrivateMDB", super: "top", cn: "ms-Exch-Private-MDB", category: "msExchPrivateMDB", rdn: "CN", parents: exchange},
 		{name: "msExchServersContainer", super: "container", cn: "ms-Exch-Servers-Container", category: "msExchServersContainer", rdn: "CN", parents: exchange},
 		{name: "msExchExchangeServer", super: "server", cn: "ms-Exch-Exchange-Server", category: "msExchExchangeServer", rdn: "CN", parents: "msExchServersContainer"},
+		{name: "msExchContainer", super: "container", cn: "ms-Exch-Container", category: "msExchContainer", rdn: "CN", parents: exchange},
+		{name: "msExchTransportSettings", super: "container", cn: "ms-Exch-Transport-Settings", category: "msExchTransportSettings", rdn: "CN", parents: exchange},
+		{name: "msExchAcceptedDomain", super: "top", cn: "ms-Exch-Accepted-Domain", category: "msExchAcceptedDomain", rdn: "CN", parents: "msExchContainer container"},
+		{name: "msExchOAB", super: "top", cn: "ms-Exch-OAB", category: "msExchOAB", rdn: "CN", parents: "msExchContainer container"},
+		{name: "msExchAddressBookMailboxPolicy", super: "top", cn: "ms-Exch-Address-Book-Mailbox-Policy", category: "msExchAddressBookMailboxPolicy", rdn: "CN", parents: "msExchContainer container"},
+		{name: "addressBookContainer", super: "top", cn: "Address-Book-Container", category: "addressBookContainer", rdn: "CN", parents: "addressBookContainer msExchContainer configuration", must: "displayName"},
 		{name: "mailRecipient", super: "top", cn: "Mail-Recipient", category: "mailRecipient", aux: true},
 		{name: "securityPrincipal", super: "top", cn: "Security-Principal", category: "securityPrincipal", aux: true},
 		{name: "msExchMailStorage", super: "top", cn: "ms-Exch-Mail-Storage", category: "msExchMailStorage", aux: true},

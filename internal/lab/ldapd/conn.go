@@ -124,7 +124,11 @@ func (c *conn) handle(m message) {
 	case opExtended:
 		c.extended(m)
 	default:
-		c.send(m.id, result(answerTo(m.op.Tag), c.change(m.op, ctl)), nil)
+		f, hung := c.change(m.op, ctl)
+		if hung {
+			c.failed = ErrHangUp
+		}
+		c.send(m.id, result(answerTo(m.op.Tag), f), nil)
 	}
 }
 
@@ -138,42 +142,20 @@ func answerTo(op ber.Tag) ber.Tag {
 	return op + 1
 }
 
-// change carries out an operation that is answered by a result alone.
-func (c *conn) change(p *ber.Packet, ctl controls) *fault {
-	if c.who.object == nil {
-		return notBound()
+// change carries out an operation that is answered by a result alone. hung reports that
+// it is not to be answered.
+func (c *conn) change(p *ber.Packet, ctl controls) (f *fault, hung bool) {
+	if !c.who.bound {
+		return notBound(), false
 	}
 	if p.Tag == opCompare {
-		return c.compare(p)
+		return c.compare(p), false
 	}
-	if !c.who.admin {
-		return refuse(insufficientRights, "00002098: SecErr: DSID-03150E49, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0")
+	req, f := readWrite(p, ctl)
+	if f != nil {
+		return f, false
 	}
-	c.store.mu.Lock()
-	defer c.store.mu.Unlock()
-	switch int(p.Tag) {
-	case opAdd:
-		req, f := readAdd(p, ctl)
-		if f == nil {
-			_, f = c.store.add(req)
-		}
-		return f
-	case opModify:
-		req, f := readModify(p, ctl)
-		if f == nil {
-			f = c.store.modify(req)
-		}
-		return f
-	case opDelete:
-		return c.store.remove(content(p), ctl.treeDelete)
-	case opRename:
-		req, f := readRename(p)
-		if f == nil {
-			f = c.store.rename(req)
-		}
-		return f
-	}
-	return refuse(protocolError, "00000057: LdapErr: unknown operation %d", p.Tag)
+	return c.write(req)
 }
 
 // compare answers compareTrue or compareFalse (RFC 4511 4.10), which both are no

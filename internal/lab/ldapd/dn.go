@@ -210,6 +210,15 @@ func (s *store) must(dn string) (*object, *fault) {
 	return o, f
 }
 
+// parentOf returns the object above what dn names, nil if there is none.
+func (s *store) parentOf(dn string) *object {
+	parts, _ := parseDN(dn)
+	if len(parts) < 2 {
+		return nil
+	}
+	return s.byDN[keyOf(parts[1:])]
+}
+
 // nearest returns the DN of the lowest ancestor that exists.
 func (s *store) nearest(dn string) directory.DN {
 	parts, _ := parseDN(dn)

@@ -21,6 +21,16 @@
 // or not at all. Attributes of DN syntax hold pointers to objects: a rename needs
 // no rewriting of links, and back links are read off the target.
 //
-// Not there: replication, trusts, SASL, access control below "administrator or
-// not", inheritance of ACEs, tombstones, DirSync.
+// # What tests get
+//
+//	OnWrite            a call before and after each write: to look, to refuse, to hang up
+//	Snapshot, Restore  the whole content, GUIDs, SIDs and passwords included
+//	Dump               the whole content as text, to compare two states
+//	Grant              rights for accounts that are no administrators
+//
+// Rights come from Grant alone: everyone who has logged on may read everything, and
+// security descriptors are kept but not obeyed.
+//
+// Not there: replication, trusts, SASL, inheritance of ACEs, tombstones (a DN that is no
+// link vanishes with what it names), DirSync.
 package ldapd

@@ -4,16 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"reforest/directory"
 	"reforest/migrate"
 )
-
-// adminGroup is the name of the administrative group that every Exchange
-// organization since 2007 has.
-const adminGroup = "Exchange Administrative Group (FYDIBOHF23SPDLT)"
 
 // newForest makes the tree of an empty forest.
 func newForest(config Config) (*store, error) {
@@ -64,6 +58,7 @@ func (b *builder) domain() {
 		return
 	}
 	root := newObject(b.s.schema.classes["domaindns"], parts[0], nil)
+	root.guid = b.s.newGUID()
 	root.suffix, root.head = b.base, true
 	b.s.root = root
 	sid, err := b.s.domain.Bytes()
@@ -91,7 +86,7 @@ func (b *builder) configuration(config Config) {
 		b.add(schema.Child("CN", row.cn), "classSchema", "lDAPDisplayName", row.name)
 	}
 	for _, a := range attributeTable() {
-		b.add(schema.Child("CN", a.name), "attributeSchema", "lDAPDisplayName", a.name)
+		b.add(schema.Child("CN", a.name), "attributeSchema", a.described()...)
 	}
 	b.categorize()
 	partitions := top.Child("CN", "Partitions")
@@ -177,38 +172,4 @@ func (b *builder) sid(rid int) string {
 		b.err = err
 	}
 	return string(raw)
-}
-
-func (b *builder) exchange(config Config) {
-	dn := b.base.Child("CN", "Configuration").Child("CN", "Services").Child("CN", "Microsoft Exchange")
-	b.add(dn, "msExchConfigurationContainer")
-	legacy := "/o=" + strings.ReplaceAll(config.Organization, "/", "")
-	dn = dn.Child("CN", config.Organization)
-	b.add(dn, "msExchOrganizationContainer", "legacyExchangeDN", legacy)
-	dn = dn.Child("CN", "Administrative Groups")
-	b.add(dn, "msExchAdminGroupContainer")
-	dn = dn.Child("CN", adminGroup)
-	b.add(dn, "msExchAdminGroup", "legacyExchangeDN", legacy+"/ou="+adminGroup)
-	b.add(dn.Child("CN", "Servers"), "msExchServersContainer")
-	b.add(dn.Child("CN", "Databases"), "msExchMDBContainer")
-}
-
-// databases returns the DN below which mailbox databases stand.
-func (c Config) databases() directory.DN {
-	return c.baseDN().Child("CN", "Configuration").Child("CN", "Services").Child("CN", "Microsoft Exchange").
-		Child("CN", c.Organization).Child("CN", "Administrative Groups").Child("CN", adminGroup).Child("CN", "Databases")
-}
-
-// AddDatabase adds a mailbox database to the Exchange organization and returns its
-// DN, for homeMDB.
-func (s *Server) AddDatabase(name string) (directory.DN, error) {
-	dn := s.config.databases().Child("CN", name)
-	_, err := s.Seed(dn, Attrs{
-		"objectClass":           {"msExchPrivateMDB"},
-		"adminDisplayName":      {name},
-		"legacyExchangeDN":      {"/o=" + s.config.Organization + "/ou=" + adminGroup + "/cn=Configuration/cn=Servers/cn=" + hostLabel(s.config) + "/cn=Microsoft Private MDB"},
-		"versionNumber":         {"1"},
-		"msExchALObjectVersion": {strconv.Itoa(time.Now().Year())},
-	})
-	return dn, err
 }

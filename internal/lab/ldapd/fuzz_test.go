@@ -28,8 +28,8 @@ func newTestConn(t *testing.T, config Config) *conn {
 	})
 	c := &conn{server: s, store: st, pages: newPages(), secure: true}
 	c.attach(server)
-	c.who.object, _ = st.find(string(s.AdminDN()))
-	c.who.admin = true
+	admin, _ := st.find(string(s.AdminDN()))
+	c.who = identity{bound: true, guid: admin.guid, admin: true}
 	return c
 }
 
@@ -78,10 +78,10 @@ func checkStore(t *testing.T, s *store) {
 		}
 		for attr, values := range o.attrs {
 			for _, v := range values {
-				if v.ref != nil && (v.ref.gone || !v.ref.back[attr][o]) {
+				if v.ref != nil && (v.ref.gone || !v.ref.back[attr].has(o)) {
 					t.Fatalf("%s of %q points to %q, which does not know", attr, o.dn(), v.ref.dn())
 				}
-				if index := s.index[attr]; index != nil && !index[v.key][o] {
+				if index := s.index[attr]; index != nil && !index[v.key].has(o) {
 					t.Fatalf("%s of %q is not in its index", attr, o.dn())
 				}
 			}

@@ -74,16 +74,39 @@ func passwordTime(d *draft) string {
 	if d.secret == nil {
 		return "0"
 	}
-	const since1601 = 116444736000000000 // FILETIME of 1970, in 100 ns (MS-DTYP 2.3.3)
-	return strconv.FormatInt(time.Now().UnixNano()/100+since1601, 10)
+	return fileTime(time.Now())
 }
 
-// normalizeUAC gives an account without a type the normal one, as
-// MS-SAMR 3.1.1.8.10 has it.
+func fileTime(at time.Time) string {
+	const since1601 = 116444736000000000 // FILETIME of 1970, in 100 ns (MS-DTYP 2.3.3)
+	return strconv.FormatInt(at.UnixNano()/100+since1601, 10)
+}
+
+// normalizeUAC gives an account without a type the normal one, and takes away the bits
+// that are not stored (MS-SAMR 3.1.1.8.10).
 func (d *draft) normalizeUAC() {
-	if uac := d.number("useraccountcontrol"); uac&uacTypes == 0 {
-		d.set("userAccountControl", strconv.FormatInt(uac|uacNormal, 10))
+	uac := d.number("useraccountcontrol") &^ uacNotKept
+	if uac&uacTypes == 0 {
+		uac |= uacNormal
 	}
+	d.set("userAccountControl", strconv.FormatInt(uac, 10))
+}
+
+// passwordAge reads what a client writes to pwdLastSet: 0 asks for a new password at the
+// next logon, -1 means now. It cannot set any other time (MS-ADA3, pwdLastSet).
+func (d *draft) passwordAge() *fault {
+	values, touched := d.attrs["pwdlastset"]
+	if !touched || d.system {
+		return nil
+	}
+	switch age := d.text("pwdlastset"); {
+	case len(values) == 1 && age == "0":
+	case len(values) == 1 && age == "-1":
+		d.set("pwdLastSet", fileTime(time.Now()))
+	default:
+		return refuse(unwilling, "00000057: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0, pwdLastSet is 0 or -1")
+	}
+	return nil
 }
 
 // groupAccountType returns sAMAccountType for a groupType (MS-SAMR 3.1.1.8.1).

@@ -5,17 +5,23 @@ import (
 	"time"
 )
 
-// remove deletes an object; with tree, everything below it as well (MS-ADTS
-// 3.1.1.5.5.7.3). The lock is held for writing.
-func (s *store) remove(dn string, tree bool) *fault {
-	o, f := s.must(dn)
+// A deletion is a request to delete an object; with tree, everything below it as well
+// (MS-ADTS 3.1.1.5.5.7.3).
+type deletion struct {
+	dn   string
+	tree bool
+}
+
+// remove deletes an object. The lock is held for writing.
+func (s *store) remove(req deletion) *fault {
+	o, f := s.must(req.dn)
 	if f != nil {
 		return f
 	}
 	if o.head || o.first("iscriticalsystemobject") == "TRUE" {
 		return refuse(unwilling, "00002082: SvcErr: DSID-030A0448, problem 5003 (WILL_NOT_PERFORM), data 0, the object is the system's own")
 	}
-	if len(o.children) > 0 && !tree {
+	if len(o.children) > 0 && !req.tree {
 		return refuse(notAllowedOnNonLeaf, "00002015: UpdErr: DSID-031A0FBF, problem 6003 (CANT_ON_NON_LEAF), data 0")
 	}
 	s.removeTree(o)
@@ -58,12 +64,12 @@ func (s *store) rename(req rename) *fault {
 	d := s.draft(o)
 	a := s.schema.attrs[strings.ToLower(first.attr)]
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
-		return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
 	s.unlist(o)
 	delete(o.parent.children, o.rdn.key())
 	o.parent, o.rdn = to, first
-	to.children[first.key()] = o
+	to.adopt(o)
 	s.enlist(o)
 	d.set("name", first.value)
 	d.set(first.attr, first.value)

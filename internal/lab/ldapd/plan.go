@@ -8,7 +8,7 @@ import (
 
 // candidates returns objects among which all that match are, from an index; false
 // if no index helps.
-func (s *store) candidates(f *filter) (map[*object]bool, bool) {
+func (s *store) candidates(f *filter) (set, bool) {
 	switch f.choice {
 	case filterAnd:
 		return s.fewest(f.of)
@@ -20,58 +20,58 @@ func (s *store) candidates(f *filter) (map[*object]bool, bool) {
 			return s.linked(a, f.value), true
 		}
 		if a == nil || !a.index {
-			return nil, false
+			return set{}, false
 		}
 		key, known := s.assertion(a, f.value)
 		if !known {
-			return nil, true
+			return set{}, true
 		}
 		return s.index[a.key][key], true
 	}
-	return nil, false
+	return set{}, false
 }
 
 // linked returns the objects whose attribute of DN syntax names the object that is
 // asked for: links are noted at both ends.
-func (s *store) linked(a *attribute, raw []byte) map[*object]bool {
+func (s *store) linked(a *attribute, raw []byte) set {
 	key, known := s.assertion(a, raw)
 	guid, err := migrate.GUIDFromBytes([]byte(key))
 	if !known || err != nil || s.byGUID[guid] == nil {
-		return nil
+		return set{}
 	}
 	target := s.byGUID[guid]
 	if a.key == "distinguishedname" {
-		return map[*object]bool{target: true}
+		return setOf(target)
 	}
 	if !a.isBack() {
 		return target.back[a.key]
 	}
-	set := map[*object]bool{}
+	var refs set
 	for _, v := range target.attrs[a.back] {
-		set[v.ref] = true
+		refs = refs.with(v.ref)
 	}
-	return set
+	return refs
 }
 
-func (s *store) fewest(of []*filter) (best map[*object]bool, found bool) {
+func (s *store) fewest(of []*filter) (best set, found bool) {
 	for _, f := range of {
-		set, ok := s.candidates(f)
-		if ok && (!found || len(set) < len(best)) {
-			best, found = set, true
+		some, ok := s.candidates(f)
+		if ok && (!found || some.len() < best.len()) {
+			best, found = some, true
 		}
 	}
 	return best, found
 }
 
-func (s *store) united(of []*filter) (map[*object]bool, bool) {
-	all := map[*object]bool{}
+func (s *store) united(of []*filter) (set, bool) {
+	var all set
 	for _, f := range of {
-		set, ok := s.candidates(f)
+		some, ok := s.candidates(f)
 		if !ok {
-			return nil, false
+			return set{}, false
 		}
-		for o := range set {
-			all[o] = true
+		for o := range some.all() {
+			all = all.with(o)
 		}
 	}
 	return all, true

@@ -31,6 +31,21 @@ func readSearch(p *ber.Packet, c controls) (search, *fault) {
 	return req, nil
 }
 
+// readWrite reads an operation that changes something.
+func readWrite(p *ber.Packet, c controls) (request, *fault) {
+	switch int(p.Tag) {
+	case opAdd:
+		return readAdd(p, c)
+	case opModify:
+		return readModify(p, c)
+	case opDelete:
+		return deletion{dn: content(p), tree: c.treeDelete}, nil
+	case opRename:
+		return readRename(p)
+	}
+	return nil, refuse(protocolError, "00000057: LdapErr: unknown operation %d", p.Tag)
+}
+
 func readAdd(p *ber.Packet, c controls) (addition, *fault) {
 	if len(p.Children) != 2 {
 		return addition{}, malformed()

@@ -10,6 +10,7 @@ const (
 	uacDisabled       = 0x0002
 	uacNoPassword     = 0x0020
 	uacNormal         = 0x0200
+	uacNotKept        = 0x0010 | 0x800000 // lockout and expired password
 	uacTypes          = 0x0200 | 0x0100 | 0x0800 | 0x1000 | 0x2000
 	uacWorkstation    = 0x1000
 	maxSAMUser        = 20 // MS-SAMR 3.1.1.6: of a user
@@ -20,23 +21,34 @@ const (
 // object's one database record.
 const maxUnlinked = 1200
 
-// check judges the object as the draft would leave it.
+// check judges the object as the draft would leave it. description has one value on what
+// the security accounts manager keeps, though the schema says many.
 func (d *draft) check() *fault {
 	for key, values := range d.attrs {
 		a := d.s.schema.attrs[key]
 		if a.link == 0 && len(values) > maxUnlinked {
 			return refuse(adminLimitExceeded, "00002024: SvcErr: DSID-02080490, problem 5008 (ADMIN_LIMIT_EXCEEDED), data 0, %s has too many values", a.name)
 		}
-		if !a.multi && len(values) > 1 {
+		if len(values) > 1 && (!a.multi || a.key == "description" && list(principals, d.o.class.name)) {
 			return refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att %s has a single value", a.name)
 		}
 		if a.on != "" && len(values) > 0 && !list(a.on, d.o.class.name) {
 			return refuse(objectClassViolation, "0000207D: UpdErr: DSID-0315159B, problem 6002 (OBJ_CLASS_VIOLATION), %s on %s", a.name, d.o.class.name)
 		}
 	}
-	for _, rule := range []func() *fault{d.checkSAM, d.checkUPN, d.checkAccount} {
+	for _, rule := range []func() *fault{d.checkMandatory, d.checkSAM, d.checkUPN, d.checkAccount, d.checkGroup} {
 		if f := rule(); f != nil {
 			return f
+		}
+	}
+	return nil
+}
+
+// checkMandatory demands what the class has to have (MS-ADTS 3.1.1.5.2.2).
+func (d *draft) checkMandatory() *fault {
+	for _, attr := range strings.Fields(d.o.class.must) {
+		if len(d.now(strings.ToLower(attr))) == 0 {
+			return refuse(objectClassViolation, "0000207C: UpdErr: DSID-03151595, problem 6002 (OBJ_CLASS_VIOLATION), data 0, %s is mandatory", attr)
 		}
 	}
 	return nil
@@ -76,7 +88,7 @@ func (d *draft) checkUPN() *fault {
 
 func (d *draft) unique(key string, code int, text string) *fault {
 	for _, v := range d.attrs[key] {
-		for other := range d.s.index[key][v.key] {
+		for other := range d.s.index[key][v.key].all() {
 			if other != d.o {
 				return refuse(code, "%s, %s %q belongs to %s", text, key, v.raw, other.dn())
 			}
@@ -85,12 +97,15 @@ func (d *draft) unique(key string, code int, text string) *fault {
 	return nil
 }
 
-// checkAccount refuses to enable a user that has no password.
+// checkAccount refuses to enable a user that has no password, and what is no account type.
 func (d *draft) checkAccount() *fault {
 	if len(d.now("useraccountcontrol")) == 0 || !list(accounts, d.o.class.name) {
 		return nil
 	}
 	uac := d.number("useraccountcontrol")
+	if kind := uac & uacTypes; kind&(kind-1) != 0 {
+		return refuse(unwilling, "00000057: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0, userAccountControl has two account types")
+	}
 	hasPassword := d.secret != nil || d.o.password != nil
 	if uac&(uacDisabled|uacNoPassword) == 0 && uac&uacNormal != 0 && !hasPassword {
 		return refuse(unwilling, "0000052D: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0, the account has no password")

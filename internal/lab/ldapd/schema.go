@@ -2,7 +2,9 @@ package ldapd
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // A syntax is how an attribute's values are written and compared
@@ -24,14 +26,15 @@ const (
 
 // An attribute is one row of the schema.
 type attribute struct {
-	name   string
-	syntax syntax
-	multi  bool
-	upper  int    // rangeUpper: UTF-16 units of a text, octets else; 0 is no bound
-	link   int    // linkID: even is a forward link, the next odd one its back link
-	system bool   // written by the server alone
-	index  bool   // has an equality index
-	on     string // the structural classes that may carry it; empty is all
+	name        string
+	syntax      syntax
+	multi       bool
+	upper       int    // rangeUpper: UTF-16 units of a text, the greatest of an integer that begins at 0, octets else; 0 is no bound
+	link        int    // linkID: even is a forward link, the next odd one its back link
+	system      bool   // written by the server alone
+	index       bool   // has an equality index
+	constructed bool   // computed when it is read, for who reads it
+	on          string // the structural classes that may carry it; empty is all
 
 	key  string // lower-case name; set by newSchema
 	back string // of a back link: the key of its forward link; set by newSchema
@@ -45,6 +48,7 @@ type classRow struct {
 	category string // the class whose cn is the default objectCategory
 	rdn      string
 	parents  string // classes that may stand above it; empty is any
+	must     string // attributes that an object of the class has to have, beyond what the server gives it
 	aux      bool
 	hidden   bool // cannot be added over LDAP
 }
@@ -56,13 +60,18 @@ type schema struct {
 	links   map[int]*attribute
 	backs   []*attribute // all back links
 	indexed []*attribute
+	ordered []*attribute // all, by name
 }
+
+// theSchema is the schema of every forest. It never changes.
+var theSchema = sync.OnceValue(newSchema)
 
 func newSchema() *schema {
 	s := &schema{attrs: map[string]*attribute{}, classes: map[string]*classRow{}, links: map[int]*attribute{}}
 	for _, a := range attributeTable() {
 		a.key = strings.ToLower(a.name)
 		s.attrs[a.key] = &a
+		s.ordered = append(s.ordered, &a)
 		if a.link != 0 {
 			s.links[a.link] = &a
 		}
@@ -76,6 +85,7 @@ func newSchema() *schema {
 			s.backs = append(s.backs, a)
 		}
 	}
+	slices.SortFunc(s.ordered, func(a, b *attribute) int { return strings.Compare(a.key, b.key) })
 	slices.SortFunc(s.backs, func(a, b *attribute) int { return strings.Compare(a.key, b.key) })
 	for _, c := range classTable() {
 		s.classes[strings.ToLower(c.name)] = &c
@@ -109,4 +119,27 @@ func (a *attribute) isBack() bool { return a.link%2 == 1 }
 // list reports whether the words of a list, separated by spaces, hold name.
 func list(words, name string) bool {
 	return slices.ContainsFunc(strings.Fields(words), func(w string) bool { return strings.EqualFold(w, name) })
+}
+
+// described returns the names and values of the attribute's object in the schema
+// (MS-ADTS 3.1.1.2.3).
+func (a *attribute) described() []string {
+	oids := [...]string{
+		text: "2.5.5.12", octets: "2.5.5.10", integer: "2.5.5.9", largeInt: "2.5.5.16", boolean: "2.5.5.8",
+		when: "2.5.5.11", name: "2.5.5.1", sid: "2.5.5.17", sd: "2.5.5.15", class: "2.5.5.2",
+	}
+	out := []string{
+		"lDAPDisplayName", a.name, "attributeSyntax", oids[a.syntax],
+		"isSingleValued", strings.ToUpper(strconv.FormatBool(!a.multi)),
+	}
+	if a.upper > 0 {
+		out = append(out, "rangeUpper", strconv.Itoa(a.upper))
+	}
+	if a.link > 0 {
+		out = append(out, "linkID", strconv.Itoa(a.link))
+	}
+	if a.index {
+		out = append(out, "searchFlags", "1")
+	}
+	return out
 }

@@ -31,6 +31,7 @@ type search struct {
 	attrs     []string
 	sdParts   int  // the parts of security descriptors that are returned
 	domain    bool // no references to other naming contexts
+	who       identity
 }
 
 // A found is one entry of an answer.
@@ -63,12 +64,12 @@ func (s *store) matches(req search) ([]*object, *fault) {
 
 // scan returns the objects in scope, fewer where an index knows which can match.
 func (s *store) scan(base *object, req search) []*object {
-	set, indexed := s.candidates(req.filter)
+	some, indexed := s.candidates(req.filter)
 	if !indexed || req.scope == scopeBase {
 		return walk(base, req.scope)
 	}
 	var result []*object
-	for o := range set {
+	for o := range some.all() {
 		if inScope(o, base, req.scope) {
 			result = append(result, o)
 		}
@@ -128,7 +129,13 @@ func (s *store) show(o *object, req search) found {
 		if !ok {
 			continue
 		}
-		if got, ok := s.shown(o, attr, r, req); ok {
+		got, ok := s.shown(o, attr, r, req)
+		if ok && !r.asked && got.name != attr.name {
+			// Asked for all values, Active Directory answers with none under the plain name,
+			// and with the first range beside it.
+			entry.attrs = append(entry.attrs, foundAttr{name: attr.name})
+		}
+		if ok {
 			entry.attrs = append(entry.attrs, got)
 		}
 	}
@@ -148,7 +155,7 @@ func (s *store) wanted(o *object, attrs []string) []string {
 		}
 	}
 	for _, a := range s.schema.backs {
-		if len(o.back[a.back]) > 0 && !containsFold(names, a.name) {
+		if o.back[a.back].len() > 0 && !containsFold(names, a.name) {
 			names = append(names, a.name)
 		}
 	}
@@ -192,7 +199,10 @@ func (s *store) description(description string) (*attribute, span, bool) {
 }
 
 func (s *store) shown(o *object, a *attribute, r span, req search) (foundAttr, bool) {
-	values := s.values(o, a)
+	values, computed := s.constructed(o, a, req.who)
+	if !computed {
+		values = s.values(o, a)
+	}
 	if len(values) == 0 || r.low >= len(values) {
 		return foundAttr{}, false
 	}

@@ -23,6 +23,9 @@ func (s *Server) Seed(dn directory.DN, attrs Attrs) (*directory.Entry, error) {
 	defer s.store.mu.Unlock()
 	req := addition{dn: string(dn), system: true, sdParts: allParts}
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		if len(attrs[name]) == 0 {
+			continue
+		}
 		req.attrs = append(req.attrs, modification{attr: name, values: raws(attrs[name])})
 	}
 	o, f := s.store.add(req)
@@ -63,7 +66,7 @@ func (s *Server) SeedChange(dn directory.DN, mods ...directory.Mod) error {
 func (s *Server) SeedDelete(dn directory.DN) error {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	if f := s.store.remove(string(dn), true); f != nil {
+	if f := s.store.remove(deletion{dn: string(dn), tree: true}); f != nil {
 		return fmt.Errorf("delete %q: %w", dn, f)
 	}
 	return nil
@@ -98,11 +101,11 @@ func (s *Server) Lookup(attr, text string) (*directory.Entry, error) {
 	if !known || !a.index {
 		return nil, fmt.Errorf("look up %s: it has no index, or %q is no value of it", attr, text)
 	}
-	set := s.store.index[a.key][key]
-	if len(set) > 1 {
-		return nil, fmt.Errorf("look up %s: %d entries have %q", attr, len(set), text)
+	found := s.store.index[a.key][key]
+	if found.len() > 1 {
+		return nil, fmt.Errorf("look up %s: %d entries have %q", attr, found.len(), text)
 	}
-	for o := range set {
+	for o := range found.all() {
 		return s.store.entry(o, nil), nil
 	}
 	return nil, fmt.Errorf("look up %s %q: %w", attr, text, directory.ErrNotFound)
@@ -117,7 +120,11 @@ func (s *Server) Authenticate(user, password string) (migrate.SID, error) {
 	}
 	s.store.mu.RLock()
 	defer s.store.mu.RUnlock()
-	return migrate.SIDFromBytes([]byte(who.object.first("objectsid")))
+	o := s.store.byGUID[who.guid]
+	if o == nil {
+		return "", badCredentials("52e") // deleted meanwhile
+	}
+	return migrate.SIDFromBytes([]byte(o.first("objectsid")))
 }
 
 // entry returns the object as directory knows entries, its attributes whole. The

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"reforest/directory"
@@ -25,6 +26,11 @@ type Server struct {
 	secure, plain net.Listener
 	stop          func() bool // unties the server from Start's context
 	running       sync.WaitGroup
+
+	hooked atomic.Bool // a hook is set
+	hookMu sync.Mutex  // held from a write's first call of the hook to its last
+	hook   Hook
+	writes int
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
@@ -86,7 +92,11 @@ func (s *Server) AdminDN() directory.DN {
 }
 
 // DomainSID returns the domain's SID.
-func (s *Server) DomainSID() migrate.SID { return s.store.domain }
+func (s *Server) DomainSID() migrate.SID {
+	s.store.mu.RLock()
+	defer s.store.mu.RUnlock()
+	return s.store.domain
+}
 
 // Authority returns who signed the server's certificate.
 func (s *Server) Authority() *Authority { return s.config.Authority }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
-	"maps"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -29,16 +29,13 @@ type object struct {
 	head     bool               // of a naming context
 	gone     bool               // deleted; a paged search may still hold it
 
-	attrs    map[string][]value          // by the attribute's key; no back links
-	back     map[string]map[*object]bool // by the forward attribute's key: who points here
-	password *digest                     // nil: none has been set
+	attrs    map[string][]value // by the attribute's key; no back links
+	back     map[string]set     // by the forward attribute's key: who points here
+	password *digest            // nil: none has been set
 }
 
 func newObject(row *classRow, name rdn, parent *object) *object {
-	return &object{
-		guid: newGUID(), class: row, rdn: name, parent: parent, children: map[string]*object{},
-		attrs: map[string][]value{}, back: map[string]map[*object]bool{},
-	}
+	return &object{class: row, rdn: name, parent: parent, attrs: map[string][]value{}}
 }
 
 func (o *object) dn() directory.DN {
@@ -75,6 +72,22 @@ func (o *object) under(base *object) bool {
 	return false
 }
 
+// adopt enters a child.
+func (o *object) adopt(child *object) {
+	if o.children == nil {
+		o.children = map[string]*object{}
+	}
+	o.children[child.rdn.key()] = child
+}
+
+// pointedAt notes that source points to o by the attribute.
+func (o *object) pointedAt(key string, source *object) {
+	if o.back == nil {
+		o.back = map[string]set{}
+	}
+	note(o.back, key, source)
+}
+
 // first returns the attribute's first value as text, "" if it has none.
 func (o *object) first(key string) string {
 	if values := o.attrs[key]; len(values) > 0 {
@@ -93,26 +106,34 @@ type store struct {
 	mu     sync.RWMutex
 	byDN   map[string]*object
 	byGUID map[migrate.GUID]*object
-	index  map[string]map[string]map[*object]bool // attribute key, value key
-	root   *object                                // head of the domain
-	config *object                                // head of the configuration
+	index  map[string]map[string]set // attribute key, value key
+	root   *object                   // head of the domain
+	config *object                   // head of the configuration
 	usn    int64
 	seq    int64
 	rid    uint32
+	guids  *mathrand.ChaCha8
+	grants map[migrate.GUID][]grant // by who has them
+
+	generation int // raised when everything is replaced by a snapshot
 }
 
 func newStore() (*store, error) {
 	s := &store{
-		schema: newSchema(),
+		schema: theSchema(),
 		byDN:   map[string]*object{},
 		byGUID: map[migrate.GUID]*object{},
-		index:  map[string]map[string]map[*object]bool{},
+		index:  map[string]map[string]set{},
 		usn:    12000,
 		rid:    firstRID,
+		grants: map[migrate.GUID][]grant{},
 	}
 	for _, a := range s.schema.indexed {
-		s.index[a.key] = map[string]map[*object]bool{}
+		s.index[a.key] = map[string]set{}
 	}
+	var seed [32]byte
+	_, _ = rand.Read(seed[:]) // crypto/rand.Read never fails: it ends the program instead
+	s.guids = mathrand.NewChaCha8(seed)
 	var err error
 	if s.domain, err = newDomainSID(); err != nil {
 		return nil, err
@@ -130,9 +151,11 @@ func newDomainSID() (migrate.SID, error) {
 	return migrate.SIDFromBytes(raw)
 }
 
-func newGUID() migrate.GUID {
+// newGUID makes the next GUID. They come from a sequence that a snapshot keeps, so that
+// what is done again after a restore gives the same objects.
+func (s *store) newGUID() migrate.GUID {
 	var guid migrate.GUID
-	_, _ = rand.Read(guid[:]) // crypto/rand.Read never fails: it ends the program instead
+	_, _ = s.guids.Read(guid[:]) // ChaCha8.Read never fails
 	guid[7] = guid[7]&0x0f | 0x40
 	guid[8] = guid[8]&0x3f | 0x80
 	return guid
@@ -150,7 +173,7 @@ func (s *store) enter(o *object) {
 	s.byGUID[o.guid] = o
 	s.byDN[o.dnKey()] = o
 	if o.parent != nil {
-		o.parent.children[o.rdn.key()] = o
+		o.parent.adopt(o)
 	}
 }
 
@@ -160,7 +183,7 @@ func (s *store) forget(o *object) {
 		s.put(o, key, nil)
 	}
 	for forward, sources := range o.back {
-		for source := range maps.Clone(sources) {
+		for _, source := range sources.sorted() {
 			s.put(source, forward, without(source.attrs[forward], o))
 		}
 	}
@@ -190,7 +213,7 @@ func (s *store) put(o *object, key string, values []value) {
 			note(index, v.key, o)
 		}
 		if v.ref != nil {
-			note(v.ref.back, key, o)
+			v.ref.pointedAt(key, o)
 		}
 	}
 	if len(values) == 0 {
@@ -200,23 +223,9 @@ func (s *store) put(o *object, key string, values []value) {
 	o.attrs[key] = values
 }
 
-func note(sets map[string]map[*object]bool, key string, o *object) {
-	if sets[key] == nil {
-		sets[key] = map[*object]bool{}
-	}
-	sets[key][o] = true
-}
-
-func drop(sets map[string]map[*object]bool, key string, o *object) {
-	delete(sets[key], o)
-	if len(sets[key]) == 0 {
-		delete(sets, key)
-	}
-}
-
 // first returns an object that has the value in an indexed attribute, or nil.
 func (s *store) first(attr, key string) *object {
-	for o := range s.index[attr][key] {
+	for o := range s.index[attr][key].all() {
 		return o
 	}
 	return nil
@@ -226,7 +235,7 @@ func (s *store) first(attr, key string) *object {
 func (s *store) values(o *object, a *attribute) []value {
 	switch {
 	case a.isBack():
-		sources := slices.SortedFunc(maps.Keys(o.back[a.back]), bySeq)
+		sources := o.back[a.back].sorted()
 		refs := make([]value, len(sources))
 		for i, source := range sources {
 			refs[i] = refTo(source)
@@ -236,22 +245,8 @@ func (s *store) values(o *object, a *attribute) []value {
 		return []value{refTo(o)}
 	case a.key == "unicodepwd":
 		return nil
-	case a.key == "allowedchildclasseseffective":
-		return s.childClasses(o)
 	}
 	return o.attrs[a.key]
-}
-
-// childClasses computes what the reader may create below o (MS-ADTS 3.1.1.4.5.4).
-// Whoever may read here is the administrator, who may create what may stand there.
-func (s *store) childClasses(o *object) []value {
-	var names []value
-	for _, row := range classTable() {
-		if !row.aux && !row.hidden && (row.parents == "" || list(row.parents, o.class.name)) {
-			names = append(names, value{raw: []byte(row.name), key: strings.ToLower(row.name)})
-		}
-	}
-	return names
 }
 
 func bySeq(a, b *object) int { return cmp.Compare(a.seq, b.seq) }
@@ -263,7 +258,7 @@ func (s *store) isMember(o, group *object) bool {
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
-		for above := range at.back["member"] {
+		for above := range at.back["member"].all() {
 			if above == group {
 				return true
 			}

@@ -44,13 +44,29 @@ func (s *store) parse(a *attribute, raw []byte) (value, *fault) {
 	if a.syntax == sid && raw[0] == 'S' {
 		return value{}, badSyntax(a, "want the binary form")
 	}
-	if a.upper > 0 && length(a, raw) > a.upper {
-		return value{}, refuse(constraintViolation, "00002081: AtrErr: DSID-03151904, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
+	if f := inRange(a, raw); f != nil {
+		return value{}, f
 	}
 	if a.syntax == when {
 		raw = []byte(key)
 	}
 	return value{raw: bytes.Clone(raw), key: key}, nil
+}
+
+// inRange holds a value to rangeLower and rangeUpper (MS-ADTS 3.1.1.2.3): the length of a
+// text, the amount of a number.
+func inRange(a *attribute, raw []byte) *fault {
+	if a.upper == 0 {
+		return nil
+	}
+	size := length(a, raw)
+	if a.syntax == integer || a.syntax == largeInt {
+		size, _ = strconv.Atoi(string(raw)) // keyFor has read it
+	}
+	if size < 0 || size > a.upper {
+		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, %s is not within 0 and %d", a.name, a.upper)
+	}
+	return nil
 }
 
 // parseName reads a DN whose object must exist.

@@ -33,17 +33,36 @@ MAILBOX = """homeMDB homeMTA msExchHomeServerName msExchMailboxGuid msExchMailbo
     deliverAndRedirect msExchQueryBaseDN msExchUseOAB msExchArchiveGUID msExchArchiveName
     msExchDelegateListLink""".split()
 
-# What an Exchange organisation is made of: name, cn, attributes. The base schema has its
-# root already, msExchConfigurationContainer.
+# What an Exchange organisation is made of: name, cn, attributes, and the classes it may
+# stand below besides container. The base schema has its root already,
+# msExchConfigurationContainer.
+ROOT, ORG = "msExchConfigurationContainer", "msExchOrganizationContainer"
 CONFIGURATION = [
-    ("msExchOrganizationContainer", "ms-Exch-Organization-Container", ["legacyExchangeDN"]),
-    ("msExchAdminGroupContainer", "ms-Exch-Admin-Group-Container", []),
-    ("msExchAdminGroup", "ms-Exch-Admin-Group", ["legacyExchangeDN", "displayName"]),
-    ("msExchServersContainer", "ms-Exch-Servers-Container", []),
-    ("msExchExchangeServer", "ms-Exch-Exchange-Server", ["legacyExchangeDN", "serialNumber", "versionNumber"]),
-    ("msExchMDBContainer", "ms-Exch-MDB-Container", []),
-    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName", "msExchOwningServer"]),
+    (ORG, "ms-Exch-Organization-Container", ["legacyExchangeDN"], [ROOT]),
+    ("msExchContainer", "ms-Exch-Container", [], [ROOT, ORG, "msExchContainer", "msExchTransportSettings"]),
+    ("msExchAdminGroupContainer", "ms-Exch-Admin-Group-Container", [], [ORG]),
+    ("msExchAdminGroup", "ms-Exch-Admin-Group", ["legacyExchangeDN", "displayName"], ["msExchAdminGroupContainer"]),
+    ("msExchServersContainer", "ms-Exch-Servers-Container", [], ["msExchAdminGroup"]),
+    ("msExchExchangeServer", "ms-Exch-Exchange-Server", ["legacyExchangeDN", "serialNumber", "versionNumber"],
+     ["msExchServersContainer"]),
+    ("msExchMDBContainer", "ms-Exch-MDB-Container", [], ["msExchAdminGroup"]),
+    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName", "msExchOwningServer", "offLineAB"],
+     ["msExchMDBContainer"]),
+    ("msExchTransportSettings", "ms-Exch-Transport-Settings", [], [ORG]),
+    ("msExchAcceptedDomain", "ms-Exch-Accepted-Domain", ["msExchAcceptedDomainName", "msExchAcceptedDomainFlags"],
+     ["msExchContainer"]),
+    ("msExchOAB", "ms-Exch-OAB", ["legacyExchangeDN", "offLineABContainers", "msExchOABDefault"], ["msExchContainer"]),
+    ("msExchAddressBookMailboxPolicy", "ms-Exch-Address-Book-Mailbox-Policy",
+     ["msExchAddressListsLink", "msExchGlobalAddressListLink", "msExchOfflineAddressBookLink", "msExchAllRoomListLink"],
+     ["msExchContainer"]),
+    ("msExchDynamicDistributionList", "ms-Exch-Dynamic-Distribution-List",
+     ["msExchDynamicDLBaseDN", "msExchDynamicDLFilter", "managedBy"], ["organizationalUnit", "domainDNS"]),
 ]
+# Classes of which something is known: their schemaIDGUID.
+CLASS_GUID = {"msExchAcceptedDomain": uuid.UUID("9d71afc6-2c40-4c23-8cd7-e55b7d3129bd")}
+
+# What no recipient carries: it belongs to the organisation alone.
+ORGANISATION_ONLY = {name for c in CONFIGURATION for name in c[2]} - {"legacyExchangeDN", "displayName", "managedBy"}
 
 
 def made_up(name):
@@ -131,11 +150,11 @@ def more(cn, attribute_name, values, schema):
 
 def classes(attributes, schema):
     backlinks = [a["name"] for a in attributes if "backlink" in a["options"].split()]
-    forward = [a["name"] for a in attributes if a["name"] not in backlinks]
+    forward = [a["name"] for a in attributes if a["name"] not in backlinks and a["name"] not in ORGANISATION_ONLY]
     out = new_class("msExchMailStorage", "ms-Exch-Mail-Storage", 3, MAILBOX, schema,
                     oid="1.2.840.113556.1.5.7000.62.5", guid=uuid.UUID("03652000-a981-11d2-a9ff-00c04f8eedd8"))
-    for name, cn, may in CONFIGURATION:
-        out += new_class(name, cn, 1, may, schema)
+    for name, cn, may, _ in CONFIGURATION:
+        out += new_class(name, cn, 1, may, schema, guid=CLASS_GUID.get(name))
     out += more("Mail-Recipient", "mayContain", forward, schema)
     out += more("Top", "mayContain", backlinks, schema)
     return out
@@ -144,11 +163,10 @@ def classes(attributes, schema):
 def uses(schema):
     """What refers to new classes."""
     out = more("User", "auxiliaryClass", ["msExchMailStorage"], schema)
-    above = "msExchConfigurationContainer"
-    for name, cn, _ in CONFIGURATION:
-        # Each stands under the one before it, or under the administrative group.
-        out += more(cn, "possSuperiors", sorted({above, "msExchAdminGroup", "container"}), schema)
-        above = name
+    out += more("ms-Exch-Dynamic-Distribution-List", "auxiliaryClass", ["mailRecipient"], schema)
+    out += more("Address-Book-Container", "possSuperiors", ["msExchContainer"], schema)
+    for _, cn, _, above in CONFIGURATION:
+        out += more(cn, "possSuperiors", sorted({*above, "container"}), schema)
     return out
 
 
