@@ -14,7 +14,7 @@ import (
 // accept puts an accepted domain into the forest's configuration.
 func (m *memory) accept(t testing.TB, root directory.DN, name, flags string) {
 	t.Helper()
-	m.put(t, ("CN=Configuration," + root).Child("CN", "accepts "+name), map[string][]string{
+	m.put(t, ("CN=Configuration,"+root).Child("CN", "accepts "+name), map[string][]string{
 		"objectClass": {"msExchAcceptedDomain"}, "msExchAcceptedDomainName": {name}, "msExchAcceptedDomainFlags": {flags},
 	})
 }

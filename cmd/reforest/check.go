@@ -3,33 +3,69 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"reforest/batch/store"
 	"reforest/migrate"
 )
 
-func newCheckCommand(env *environment, options *globalOptions) *cobra.Command {
-	return &cobra.Command{
+type checkOptions struct {
+	*globalOptions
+	rules  bool
+	all    bool
+	mend   bool
+	yes    bool
+	dryRun bool
+}
+
+func newCheckCommand(env *environment, global *globalOptions) *cobra.Command {
+	options := &checkOptions{globalOptions: global}
+	cmd := &cobra.Command{
 		Use:   "check [BATCH]",
 		Short: "Preflight: look at forests, rights and mailboxes; change nothing",
-		Long: `Check connections, certificates, rights to the target OU, the schema and the target
-database; with a batch file also that each mailbox in it can be resolved, matched and
-opened. Nothing is changed.
+		Long: `Check connections, certificates, rights to the target OU, the schema, mail domains and
+the target database; with a batch file also that each mailbox in it can be resolved,
+matched and opened, and every rule about its person. Nothing is changed. What was found
+goes into the store; after seven days, or with other rows, it says nothing any more.
+
+With --all both forests are looked through whole: who would get a bounce because no
+object on the other side has the name that old mail is answered to (X500), and mailboxes
+that two objects claim.
+
+With --mend what can be mended by a plain directory change is offered, one by one, and
+journalled; then everything is read and judged again. What is not mended then, or was
+declined, forbids the run.
+
+With --rules the rules are listed: id, severity, meaning, mend and source.
 
 EXIT STATUS
   0 nothing forbids a run; 4 something does; 10 usage or configuration;
-  12 a server refused the credentials; 1 any other error`,
-		Example: "  reforest check tonight.csv",
+  11 another run is working on the store (--mend); 12 a server refused the credentials;
+  1 any other error`,
+		Example: "  reforest check tonight.csv\n  reforest check tonight.csv --mend\n  reforest check --all\n  reforest check --rules",
 		Args:    between(0, 1, "at most one batch file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCheck(cmd.Context(), env, options, args)
 		},
 	}
+	cmd.Flags().BoolVar(&options.rules, "rules", false, "list the rules")
+	cmd.Flags().BoolVar(&options.all, "all", false, "look through both forests whole: X500 names, split mailboxes")
+	cmd.Flags().BoolVar(&options.mend, "mend", false, "offer to mend what a plain directory change mends")
+	cmd.Flags().BoolVar(&options.dryRun, "dry-run", false, "with --mend: print what would be mended, and change nothing")
+	cmd.Flags().BoolVarP(&options.yes, "yes", "y", false, "with --mend: do not ask before writing")
+	return cmd
 }
 
-func runCheck(ctx context.Context, env *environment, options *globalOptions, args []string) error {
+func runCheck(ctx context.Context, env *environment, options *checkOptions, args []string) error {
+	if options.rules {
+		return printRules(env, options.globalOptions)
+	}
+	if options.mend && len(args) == 0 {
+		return usage(errors.New("--mend needs a batch file"))
+	}
 	c, err := loadConfig(options.config)
 	if err != nil {
 		return err
@@ -40,8 +76,14 @@ func runCheck(ctx context.Context, env *environment, options *globalOptions, arg
 			return err
 		}
 	}
-	return onlyLook(ctx, env, c, b, func(_ *connection, p *preflight) error {
-		return printCheck(env, options, p, len(b.moves))
+	if options.mend {
+		return checkAndMend(ctx, env, options, c, b)
+	}
+	return onlyLook(ctx, env, c, b, func(conn *connection, p *preflight) error {
+		if err := p.sweep(ctx, conn, options.all, len(args) == 1); err != nil {
+			return err
+		}
+		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), saveCheck(ctx, c, b, p))
 	})
 }
 
@@ -58,11 +100,16 @@ func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, 
 			return err
 		}
 	}
+	return withLook(ctx, env, c, st, b, fn)
+}
+
+// withLook makes the preflight and hands it to fn.
+func withLook(ctx context.Context, env *environment, c *config, st *store.Store, b plannedBatch, fn func(*connection, *preflight) error) error {
 	conn, err := connect(ctx, env, c)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // read only: nothing can be lost
+	defer func() { _ = conn.Close() }() // every write has been answered before
 	p, err := look(ctx, env, conn, st, b.moves)
 	if err != nil {
 		return err
@@ -99,14 +146,22 @@ func findingJSON(f migrate.Finding) findingLine {
 }
 
 func printCheckJSON(env *environment, p *preflight, mailboxes int) error {
+	if err := printFindingsJSON(env, p.findings); err != nil {
+		return err
+	}
+	line := map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}
+	if err := json.NewEncoder(env.stdout).Encode(line); err != nil {
+		return err
+	}
+	return p.forbidden()
+}
+
+func printFindingsJSON(env *environment, findings []migrate.Finding) error {
 	out := json.NewEncoder(env.stdout)
-	for _, f := range p.findings {
+	for _, f := range findings {
 		if err := out.Encode(findingJSON(f)); err != nil {
 			return err
 		}
 	}
-	if err := out.Encode(map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}); err != nil {
-		return err
-	}
-	return p.forbidden()
+	return nil
 }

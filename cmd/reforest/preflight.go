@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"reforest/batch"
@@ -45,7 +46,7 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err != nil {
 		return nil, fmt.Errorf("check the forests: %w", err)
 	}
-	p.findings = findings
+	p.findings = append(checkFiles(conn.config), findings...)
 	people := batch.Preflight{
 		Directories: conn.directories,
 		Look: func(move batch.Move, pair directory.Pair) {
@@ -63,10 +64,28 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err != nil {
 		return nil, err
 	}
+	findings, err = conn.directories.CheckAccess(ctx, p.pairs)
+	p.findings = append(p.findings, findings...)
+	if err != nil {
+		return nil, err
+	}
 	if err := p.prove(ctx, conn, moves); err != nil {
 		return nil, err
 	}
-	return p, p.mail(ctx, conn)
+	err = p.mail(ctx, conn)
+	p.findings = distinct(p.findings)
+	return p, err
+}
+
+// distinct leaves out findings that say the same again: what concerns a forest is found
+// for everyone of a batch.
+func distinct(findings []migrate.Finding) []migrate.Finding {
+	seen := map[migrate.Finding]bool{}
+	return slices.DeleteFunc(findings, func(f migrate.Finding) bool {
+		again := seen[f]
+		seen[f] = true
+		return again
+	})
 }
 
 // mostProofs is how many mailboxes of people under way are tried, until one opens.

@@ -18,6 +18,7 @@ func asError(err error) *migrate.Error { return migrate.AsError(err) }
 
 // A connection is both forests and their mail servers, ready for use.
 type connection struct {
+	config      *config
 	directories *directory.Directories
 	mailboxes   *mailboxes
 	closers     []io.Closer
@@ -25,7 +26,7 @@ type connection struct {
 
 // connect logs in to both directories and reads what they are.
 func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
-	conn := &connection{directories: &directory.Directories{Rules: c.rules()}}
+	conn := &connection{config: c, directories: &directory.Directories{Rules: c.rules()}}
 	var err error
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
@@ -48,7 +49,7 @@ func (c *connection) Close() (err error) {
 }
 
 func (c *connection) forest(ctx context.Context, env *environment, conf *config, side directory.Side, d directoryConfig) (directory.Forest, error) {
-	f := directory.Forest{Side: side}
+	f := directory.Forest{Side: side, Account: d.Bind}
 	password, err := d.Password.resolve(conf.dir(), env.getenv)
 	if err != nil {
 		return f, usage(fmt.Errorf("%s.directory.password: %w", side, err))
