@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
+	"reforest/directory/ntsd"
 	"reforest/migrate"
 )
 
@@ -132,11 +133,22 @@ func newMoveLab(t testing.TB) *lab {
 	return l
 }
 
+// newGrantedLab has colleagues with rights on birgit and on her mailbox as well.
+func newGrantedLab(t testing.TB) *lab {
+	t.Helper()
+	l := newMoveLab(t)
+	l.putBirgit(t, map[string][]string{
+		"nTSecurityDescriptor": {string(security(ace(ntsd.Deny, readProperty, migrate.GUID{}, carol), ace(ntsd.Allow, fullControl, migrate.GUID{}, bob)))},
+		mailboxSecurity:        {string(owned(alice, migrate.Self, full(migrate.Self), full(alice)))},
+	})
+	return l
+}
+
 // TestKilledAtEveryStep: whenever the process dies, before or after a journal write or
 // a directory write, the next one comes to the same end.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
-	whole := newMoveLab(t)
+	whole := newGrantedLab(t)
 	if err := whole.wholeMove(t, newJournal(whole.clock)); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +156,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		t.Fatalf("the whole move takes %d steps; it is too few to be one", whole.clock.steps)
 	}
 	for n := 1; n < whole.clock.steps; n++ {
-		l := newMoveLab(t)
+		l := newGrantedLab(t)
 		l.clock.last = n
 		j := newJournal(l.clock)
 		if err := l.wholeMove(t, j); !errors.Is(err, errKilled) {
@@ -178,7 +190,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 // TestWholeMoveAgain: a second run over a move that is done writes nothing.
 func TestWholeMoveAgain(t *testing.T) {
 	t.Parallel()
-	l := newMoveLab(t)
+	l := newGrantedLab(t)
 	j := newJournal(l.clock)
 	if err := l.wholeMove(t, j); err != nil {
 		t.Fatal(err)
@@ -196,7 +208,7 @@ func TestWholeMoveAgain(t *testing.T) {
 // octet, and of the target user all but their existence.
 func TestBeforeImageLeadsBack(t *testing.T) {
 	t.Parallel()
-	l := newMoveLab(t)
+	l := newGrantedLab(t)
 	want := l.source.dump()
 	j := newJournal(l.clock)
 	if err := l.wholeMove(t, j); err != nil {

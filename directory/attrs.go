@@ -23,6 +23,8 @@ const (
 	attrVersion          = "msExchVersion"
 	attrPoliciesExcluded = "msExchPoliciesExcluded"
 	attrSecurity         = "nTSecurityDescriptor"
+	attrMailboxSecurity  = "msExchMailboxSecurityDescriptor"
+	attrAdminCount       = "adminCount"
 	attrAccountControl   = "userAccountControl"
 	attrMark             = "adminDescription"
 )
@@ -40,7 +42,7 @@ var galAttrs = []string{
 // mailbox can be connected again.
 var mailboxAttrs = []string{
 	attrHomeMDB, "homeMTA", attrHomeServer, "mDBUseDefaults", "mDBStorageQuota", "mDBOverQuotaLimit",
-	"mDBOverHardQuotaLimit", "msExchMailboxSecurityDescriptor", "msExchMailboxTemplateLink",
+	"mDBOverHardQuotaLimit", attrMailboxSecurity, "msExchMailboxTemplateLink",
 	"msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
 }
 
@@ -55,7 +57,7 @@ var RecipientAttrs = distinct(slices.Concat([]string{
 // binaryAttrs are compared octet by octet.
 var binaryAttrs = lowerSet(
 	"objectGUID", attrSID, attrSIDHistory, attrMasterSID, attrMailboxGUID, "msExchArchiveGUID",
-	"msExchMailboxSecurityDescriptor", attrSecurity,
+	attrMailboxSecurity, attrSecurity,
 )
 
 // dnAttrs are compared as distinguished names.

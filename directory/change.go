@@ -71,6 +71,8 @@ type Plan struct {
 	// Spots are what the step looks after, whether or not it has to change it now. They
 	// let Settled wait for every server also when the Reader shows all of it already.
 	Spots []Spot
+	// Rights are those on the source that the step translates; nil where it does not.
+	Rights *RightsSnapshot
 }
 
 // A Spot is some attributes of one entry.

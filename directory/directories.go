@@ -23,8 +23,12 @@ type Rules struct {
 	LegacyPrefix string
 	// Database names the target database where a move names none.
 	Database string
-	// Legacy lists domain SIDs that are stripped besides the source forest's own.
+	// Legacy lists SIDs of domains, and of single accounts, that are treated as the
+	// source forest's own.
 	Legacy []migrate.SID
+	// Permissions says what becomes of the permissions of the source's domains; "" is
+	// TranslatePermissions.
+	Permissions PermissionMode
 	// Attributes says of attributes, by lower-case name, how the source's values and the
 	// target's go together where that is not the default (see Copied).
 	Attributes map[string]Policy

@@ -22,11 +22,13 @@
 //
 //	PlanStage       a mail user at the target that sends mail to the source; every name
 //	                of each side is known at the other
-//	PlanOpen        the target mailbox; mail still goes to the source
+//	PlanOpen        the target mailbox, with the rights that others have on the source's;
+//	                mail still goes to the source
 //	PlanDeliver     the target takes mail
 //	PlanForward     the source sends mail on, and still has its mailbox
 //	PlanDisconnect  the source becomes a mail user, in one modification
-//	PlanTwinRights  who has rights by a legacy SID has them by the twin's as well
+//	PlanTwinRights  who has rights on the source, or by a legacy SID on the target, has
+//	                them on the target by the twin's SID as well
 //	PlanStrip       the explicit legacy entries go
 //
 // Names, GUIDs and addresses that are made up follow from the source alone, so a plan

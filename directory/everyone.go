@@ -57,11 +57,11 @@ type Lost struct {
 
 // A chosen is a source recipient with what stands, or is going to stand, for it.
 type chosen struct {
-	source   *Recipient // light
-	pair     Pair       // light; no Target if one is made
-	names    newNames
-	planned  *Recipient // what is reserved for it
-	err      error // Match's, about this person
+	source  *Recipient // light
+	pair    Pair       // light; no Target if one is made
+	names   newNames
+	planned *Recipient // what is reserved for it
+	err     error      // Match's, about this person
 }
 
 // Everyone reads both forests and finds out who stands for whom. progress is told what
@@ -384,9 +384,15 @@ func (f *Forest) byGUIDs(ctx context.Context, guids []migrate.GUID, attrs []stri
 	return found, nil
 }
 
+// person returns the plan without changes, and whether it is clear who stands for the
+// person.
+func (c *chosen) person() (PersonPlan, bool) {
+	return PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}, c.err == nil
+}
+
 func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
-	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
-	if p.Err != nil {
+	p, clear := c.person()
+	if !clear {
 		return p, nil
 	}
 	var err error
@@ -397,8 +403,8 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 }
 
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
-	p := PersonPlan{Pair: c.pair, Kind: c.source.recipientKind(), New: c.pair.Target == nil, Err: c.err}
-	if p.Err != nil || c.pair.Target != nil && !c.pair.Ours {
+	p, clear := c.person()
+	if !clear || c.pair.Target != nil && !c.pair.Ours {
 		return p, nil
 	}
 	target := c.pair.Target

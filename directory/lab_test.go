@@ -55,7 +55,7 @@ func security(aces ...[]byte) []byte {
 	b = slices.Concat(b, owner, owner)
 	body := slices.Concat(aces...)
 	size := len(body) + 8
-	b = append(b, 4, 0, byte(size), byte(size>>8), byte(len(aces)), 0, 0, 0)
+	b = append(b, 4, 0, byte(size), byte(size>>8), byte(len(aces)), byte(len(aces)>>8), 0, 0)
 	return append(b, body...)
 }
 
@@ -146,7 +146,7 @@ func birgit() map[string][]string {
 		"homeMDB":           {"CN=Old DB,CN=Configuration,DC=alpine,DC=test"}, "homeMTA": {"CN=MTA,CN=Configuration,DC=alpine,DC=test"},
 		"msExchHomeServerName": {"/o=Alpine/cn=Servers/cn=EX1"}, "mDBUseDefaults": {"FALSE"}, "mDBStorageQuota": {"1000"},
 		"msExchRecipientTypeDetails": {"1"}, "msExchRecipientDisplayType": {"1073741824"},
-		"msExchMailboxSecurityDescriptor": {"\x01\x00"},
+		"msExchMailboxSecurityDescriptor": {string(security())},
 	}
 }
 

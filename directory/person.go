@@ -64,7 +64,8 @@ func octetsText(entry *Entry, attr string) string {
 func (d *Directories) checkProtected(_ context.Context, pair Pair) ([]migrate.Finding, error) {
 	var findings []migrate.Finding
 	for _, r := range []*Recipient{pair.Source, pair.Target} {
-		if r == nil || !r.protected() {
+		switched := r == pair.Target && r != nil && r.IsMailbox() // permissions.admin-count tells what becomes of its rights
+		if r == nil || !r.protected() || switched {
 			continue
 		}
 		findings = append(findings, warn("account.protected", pair.Source.String(),

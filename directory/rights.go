@@ -6,27 +6,62 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"reforest/directory/ntsd"
 	"reforest/migrate"
 )
 
-// PlanTwinRights plans the first half of cleaning: whoever has rights on the target
-// object by a legacy SID gets them by the SID of their twin as well, denials included.
+// A PermissionMode says what becomes of the permissions of the source's domains.
+type PermissionMode string
+
+// The modes.
+const (
+	// TranslatePermissions gives the twins what those they stand for have on the source
+	// and on the target, then takes the legacy entries of the target away.
+	TranslatePermissions PermissionMode = "translate"
+	// StripPermissions takes the legacy entries away and gives nobody anything.
+	StripPermissions PermissionMode = "strip"
+	// KeepPermissions does neither.
+	KeepPermissions PermissionMode = "keep"
+)
+
+// permissionMode returns the mode of the Rules, or what is wrong with it.
+func (d *Directories) permissionMode() (PermissionMode, []migrate.Finding) {
+	switch mode := d.Rules.Permissions; mode {
+	case "":
+		return TranslatePermissions, nil
+	case TranslatePermissions, StripPermissions, KeepPermissions:
+		return mode, nil
+	}
+	return "", []migrate.Finding{forbid("rules.permissions", "target",
+		fmt.Sprintf("Permissions cannot be treated as %q.", string(d.Rules.Permissions)),
+		"Configure translate, strip or keep.")}
+}
+
+// PlanTwinRights plans the first half of cleaning: whoever has rights on the source
+// object, or by a legacy SID on the target object, has them on the target object by the
+// SID of their twin as well, denials included. Where permissions are not translated
+// there is nothing to do.
 func (d *Directories) PlanTwinRights(ctx context.Context, pair Pair) (Plan, error) {
-	r, err := d.readRights(ctx, pair)
-	if err != nil || len(r.findings) > 0 {
-		return Plan{Findings: r.findings}, err
+	mode, wrong := d.permissionMode()
+	if mode != TranslatePermissions {
+		return Plan{Findings: wrong}, nil
 	}
-	for _, twin := range r.twins {
-		if covered(r.acl(), twin) {
-			continue
-		}
-		if err := r.acl().Add(twin); err != nil {
-			return Plan{}, fmt.Errorf("add the twin's rights on %q: %w", pair.Target.DN, err)
-		}
+	r, err := d.readRights(ctx, pair, mode)
+	if err != nil || len(r.stop) > 0 {
+		return Plan{Findings: r.stop}, err
 	}
-	var plan Plan
+	plan := Plan{Rights: &r.source, Findings: slices.Concat(r.notGiven, r.adminCount())}
+	err = r.give()
+	if errors.Is(err, ntsd.ErrFull) {
+		return Plan{Findings: []migrate.Finding{forbid("permissions.full", string(pair.Target.DN),
+			"Its permissions have no room for those of the twins: a list holds 64 KB.",
+			"Take away what is no longer needed, or give the rights to a group.")}}, nil
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("add the twin's rights on %q: %w", pair.Target.DN, err)
+	}
 	r.addTo(&plan, "give the twins the rights of those they stand for")
 	return plan, nil
 }
@@ -34,28 +69,31 @@ func (d *Directories) PlanTwinRights(ctx context.Context, pair Pair) (Plan, erro
 // PlanStrip plans the second half: the explicit legacy entries go. What is inherited
 // stays; it goes where it comes from. It is forbidden as long as the rights of a twin
 // are not in place, so that nobody loses access in between. The entries of who has no
-// twin yet but may still get one, or of whom it is not known, stay and are named; those
-// of everybody else go, and are named as well.
+// twin yet but may still get one, of whom it is not known, or who still logs on with the
+// source's account, stay and are named; those of everybody else go, and are named where
+// nobody has others in their place.
 func (d *Directories) PlanStrip(ctx context.Context, pair Pair) (Plan, error) {
-	r, err := d.readRights(ctx, pair)
-	if err != nil || len(r.findings) > 0 {
-		return Plan{Findings: r.findings}, err
+	mode, wrong := d.permissionMode()
+	if len(wrong) > 0 {
+		return Plan{Findings: wrong}, nil
 	}
-	plan := Plan{}
-	for _, twin := range r.twins {
-		if !covered(r.acl(), twin) {
-			plan.Findings = append(plan.Findings, forbid("permissions.twin-missing", string(pair.Target.DN),
-				fmt.Sprintf("%s has no entry of its own yet for what it is to keep.", twin.SID), "Add the rights of the twins first."))
-		}
+	r, err := d.readRights(ctx, pair, mode)
+	if err != nil || len(r.stop) > 0 {
+		return Plan{Findings: r.stop}, err
 	}
-	if len(plan.Findings) > 0 {
-		return plan, nil
+	if mode == KeepPermissions {
+		return Plan{Findings: r.allKept()}, nil
 	}
-	plan.Findings = append(plan.Findings, r.kept...)
-	for _, sid := range r.unmapped {
-		plan.Findings = append(plan.Findings, warn("permissions.unmapped", string(pair.Target.DN),
-			fmt.Sprintf("%s has rights on it and no object at the target; they are taken away.", sid),
-			"Give the rights to somebody else, if they are still needed."))
+	if missing := r.missing(); len(missing) > 0 {
+		return Plan{Findings: missing}, nil
+	}
+	inherited, err := d.inheritedLegacy(ctx, pair, r)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Findings: slices.Concat(r.kept(), r.taken(mode), inherited)}
+	if mode == StripPermissions {
+		plan.Findings = append(plan.Findings, r.adminCount()...)
 	}
 	if len(r.legacy) > 0 {
 		r.acl().Remove(r.goes)
@@ -64,138 +102,35 @@ func (d *Directories) PlanStrip(ctx context.Context, pair Pair) (Plan, error) {
 	return plan, nil
 }
 
-// rights are those on one target object, seen from a move.
-type rights struct {
-	entry      *Entry
-	descriptor *ntsd.Descriptor
-	isLegacy   func(ntsd.ACE) bool
-	legacy     []ntsd.ACE              // explicit and legacy
-	twins      []ntsd.ACE              // what stands for those of them that have a twin
-	trustees   map[migrate.SID]standIn // by whom the legacy entries are for
-	unmapped   []migrate.SID           // whose entries go without another in their place
-	kept       []migrate.Finding       // whose entries stay for now, and why
-	findings   []migrate.Finding       // what stops the cleaning
-}
-
-func (r *rights) acl() *ntsd.ACL { return r.descriptor.DACL }
-
-// goes reports whether the entry is to be stripped.
-func (r *rights) goes(ace ntsd.ACE) bool {
-	return r.isLegacy(ace) && r.trustees[ace.SID].kept == nil
-}
-
-func (r *rights) addTo(plan *Plan, why string) {
-	e := edit{entry: r.entry}
-	e.set(attrSecurity, r.descriptor.Bytes())
-	e.addTo(plan, Target, why)
-}
-
-// readRights reads the target object's DACL and finds the twins of its legacy entries.
-func (d *Directories) readRights(ctx context.Context, pair Pair) (*rights, error) {
-	r := &rights{}
-	if pair.Target == nil {
-		r.findings = []migrate.Finding{forbid("permissions.no-target", pair.Source.String(),
-			"There is no target user whose permissions could be cleaned.", "Stage the move first.")}
-		return r, nil
+// isLegacy reports whether the SID is an account's that was issued by a source domain,
+// or by one that is listed, or that is listed itself. The SID itself decides, never a
+// name: with sIDHistory a foreign SID is shown under a local name. The target's own
+// domains are never legacy, whatever is listed, nor are built-in and well-known SIDs:
+// accounts of domains alone begin with S-1-5-21 (MS-DTYP 2.4.2.4).
+func (d *Directories) isLegacy(sid migrate.SID) bool {
+	domain := sid.Domain()
+	if !strings.HasPrefix(string(sid), "S-1-5-21-") || slices.Contains(d.Target.Info.domainSIDs(), domain) {
+		return false
 	}
-	entry, err := d.Target.Reader.Get(ctx, pair.Target.DN, attrSecurity)
-	if err != nil {
-		return r, fmt.Errorf("read permissions of %q: %w", pair.Target.DN, err)
-	}
-	if !entry.Has(attrSecurity) {
-		return r, &migrate.Error{
-			Op: "directory.ReadRights", Reach: migrate.OneMailbox, Retry: migrate.Never,
-			Err:  fmt.Errorf("the server does not show %s of %q", attrSecurity, pair.Target.DN),
-			Hint: "give the account the right to read and modify permissions in the target OU",
-		}
-	}
-	r.entry = entry
-	if r.descriptor, err = ntsd.Parse(entry.Bytes(attrSecurity)[0]); err != nil {
-		return r, fmt.Errorf("read permissions of %q: %w", pair.Target.DN, err)
-	}
-	r.isLegacy = d.legacyTest(pair)
-	if r.acl() == nil { // everyone may do everything: there is no entry to clean
-		return r, nil
-	}
-	return r, d.mapRights(ctx, pair, r)
-}
-
-// mapRights finds out what is to become of each legacy entry.
-func (d *Directories) mapRights(ctx context.Context, pair Pair, r *rights) error {
-	r.trustees = map[migrate.SID]standIn{}
-	for _, ace := range r.acl().ACEs {
-		if !r.isLegacy(ace) {
-			continue
-		}
-		r.legacy = append(r.legacy, ace)
-		if _, known := r.trustees[ace.SID]; !known {
-			found, err := d.standInOf(ctx, pair, ace.SID)
-			if err != nil {
-				return r.stop(pair, ace.SID, err)
-			}
-			r.note(ace.SID, found)
-		}
-		if twin := r.trustees[ace.SID].twin; twin != "" {
-			mirrored, err := ace.WithSID(twin)
-			if err != nil {
-				return err
-			}
-			r.twins = append(r.twins, mirrored)
-		}
-	}
-	return nil
-}
-
-// note keeps what was found out about the trustee with the SID.
-func (r *rights) note(sid migrate.SID, found standIn) {
-	r.trustees[sid] = found
-	switch {
-	case found.kept != nil:
-		r.kept = append(r.kept, *found.kept)
-	case found.twin == "":
-		r.unmapped = append(r.unmapped, sid)
-	}
-}
-
-// stop turns an ambiguous trustee into a finding: taking rights away on a guess would
-// lock somebody out.
-func (r *rights) stop(pair Pair, sid migrate.SID, err error) error {
-	var ambiguous *AmbiguousError
-	if !errors.As(err, &ambiguous) {
-		return err
-	}
-	r.findings = append(r.findings, forbid("permissions.ambiguous", string(pair.Target.DN),
-		fmt.Sprintf("%s has rights on it, and %s.", sid, ambiguous), "Leave the shared address on one of them."))
-	return nil
-}
-
-// legacyTest returns what makes an entry a legacy one: it is explicit, and its SID was
-// issued by a source domain or one that is listed. The SID itself decides, never a name:
-// with sIDHistory a foreign SID is shown under a local name. The target's own domains
-// are never legacy, whatever is listed.
-func (d *Directories) legacyTest(pair Pair) func(ntsd.ACE) bool {
-	domains := slices.Concat(d.Source.Info.domainSIDs(), d.Rules.Legacy)
-	domains = slices.DeleteFunc(domains, func(sid migrate.SID) bool {
-		return slices.Contains(d.Target.Info.domainSIDs(), sid)
-	})
-	return func(ace ntsd.ACE) bool {
-		return !ace.Inherited() && (ace.Allows() || ace.Denies()) && ace.SID != pair.Target.MasterSID &&
-			slices.Contains(domains, ace.SID.Domain())
-	}
+	return slices.Contains(d.Source.Info.domainSIDs(), domain) ||
+		slices.Contains(d.Rules.Legacy, domain) || slices.Contains(d.Rules.Legacy, sid)
 }
 
 // covered reports whether the list has an explicit entry that says at least what want
-// says: the same kind of entry for the same trustee, object and heirs, with every bit.
-// An entry with a condition is only covered by itself.
+// says. An entry with a condition is only covered by itself.
 func covered(acl *ntsd.ACL, want ntsd.ACE) bool {
+	return slices.ContainsFunc(acl.ACEs, func(have ntsd.ACE) bool { return covers(have, want) })
+}
+
+// covers reports whether have is the same kind of entry for the same trustee, object and
+// heirs as want, with every bit of it.
+func covers(have, want ntsd.ACE) bool {
 	if want.SID == "" || want.Conditional() {
-		return acl.Contains(want)
+		return bytes.Equal(have.Raw(), want.Raw())
 	}
-	return slices.ContainsFunc(acl.ACEs, func(have ntsd.ACE) bool {
-		return have.Type == want.Type && have.Flags == want.Flags && have.SID == want.SID &&
-			have.ObjectType == want.ObjectType && have.InheritedObjectType == want.InheritedObjectType &&
-			have.Mask&want.Mask == want.Mask && !have.Conditional()
-	})
+	return have.Type == want.Type && have.Flags == want.Flags && have.SID == want.SID &&
+		have.ObjectType == want.ObjectType && have.InheritedObjectType == want.InheritedObjectType &&
+		have.Mask&want.Mask == want.Mask && !have.Conditional()
 }
 
 // sameRights reports whether two descriptors have the same explicit entries, in any

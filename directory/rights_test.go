@@ -29,6 +29,7 @@ const (
 	administrators    = migrate.SID("S-1-5-32-544")
 	longerSID         = migrate.SID("S-1-5-21-10-20-30-40-2001") // not of alpine: another domain's that begins alike
 	birgitsOwn        = alpine + "-1999"
+	singled           = migrate.SID("S-1-5-21-4-4-4-2000") // an account that is listed by itself
 )
 
 // legacySecurity is what a target user may have after ADMT or a restore.
@@ -113,6 +114,19 @@ func (l *lab) dacl(t testing.TB, pair directory.Pair) []string {
 	return lines
 }
 
+// onlyFound checks that the step wants nothing any more and finds the given.
+func (l *lab) onlyFound(t testing.TB, name string, pair directory.Pair, plan planner, want ...string) directory.Plan {
+	t.Helper()
+	p, err := plan(t.Context(), pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, rules(p.Findings)); diff != "" || len(p.Changes) != 0 {
+		t.Errorf("%s: a second plan wants %+v and finds %s", name, p.Changes, diff)
+	}
+	return p
+}
+
 func TestCleanRights(t *testing.T) {
 	t.Parallel()
 	l, pair := cleanLab(t)
@@ -129,20 +143,20 @@ func TestCleanRights(t *testing.T) {
 		}
 	}
 	plan := l.carryOut(t, pair, l.PlanStrip)
-	if diff := cmp.Diff([]string{"permissions.unmapped", "permissions.unmapped"}, rules(plan.Findings)); diff != "" {
+	if diff := cmp.Diff([]string{"permissions.unmapped", "permissions.unmapped", "permissions.inherited"}, rules(plan.Findings)); diff != "" {
 		t.Error(diff)
 	}
-	for i, sid := range []migrate.SID{domainUsers, leftBehind} {
-		if !strings.Contains(plan.Findings[i].What, string(sid)+" ") || plan.Findings[i].Severity != migrate.Warn {
+	for i, sid := range []migrate.SID{domainUsers, leftBehind, alice} {
+		if !strings.Contains(plan.Findings[i].What, string(sid)) || plan.Findings[i].Severity != migrate.Warn {
 			t.Errorf("finding %d: %v, want %s", i, plan.Findings[i], sid)
 		}
 	}
-	l.nothingLeft(t, "strip", pair, l.PlanStrip)
+	l.onlyFound(t, "strip", pair, l.PlanStrip, "permissions.inherited")
 	want := []string{
 		"deny send-as " + string(bobTwin),
-		"allow S-1-5-18", "allow send-as S-1-5-10", "allow " + string(aliceTwin),
+		"allow S-1-5-18", "allow send-as S-1-5-10", "allow send-as " + string(aliceTwin), "allow " + string(aliceTwin),
+		"allow " + string(carolTwin), "allow " + string(migratedGroupTwin), "allow " + string(self),
 		"allow " + string(administrators), "allow " + string(longerSID),
-		"allow send-as " + string(aliceTwin), "allow " + string(carolTwin), "allow " + string(migratedGroupTwin), "allow " + string(self),
 		"inherited allow " + string(alice), "inherited allow " + string(baltic) + "-512",
 	}
 	if diff := cmp.Diff(want, l.dacl(t, pair)); diff != "" {
@@ -303,25 +317,18 @@ func TestRightsThatCannotBeRead(t *testing.T) {
 func TestStripTakesExactlyTheLegacy(t *testing.T) {
 	t.Parallel()
 	l, pair := cleanLab(t)
+	l.Rules.Legacy = append(l.Rules.Legacy, singled)
 	attrs := l.target.entries[pair.Target.DN.Key()].attrs
-	anySID := rapid.SampledFrom([]migrate.SID{
-		alpine + "-7001", ancient + "-7002", domainUsers, aliceTwin, baltic + "-512", administrators, migrate.Self, longerSID, "S-1-5-11", "S-1-1-0",
-	})
+	all := []migrate.SID{
+		alpine + "-7001", ancient + "-7002", domainUsers, singled, aliceTwin, baltic + "-512", administrators, migrate.Self,
+		longerSID, "S-1-5-11", "S-1-1-0", "S-1-3-0", "S-1-5-21-4-4-4-1999",
+	}
 	anyACE := rapid.Custom(func(r *rapid.T) []byte {
-		object := rapid.SampledFrom([]migrate.GUID{{}, ntsd.SendAs()}).Draw(r, "object")
-		kind := rapid.SampledFrom([]ntsd.ACEType{ntsd.Allow, ntsd.Deny}).Draw(r, "kind")
-		if !object.IsZero() {
-			kind += ntsd.AllowObject - ntsd.Allow
-		}
-		raw := ace(kind, rapid.Uint32().Draw(r, "mask"), object, anySID.Draw(r, "sid"))
+		raw := anyEntry(all...).Draw(r, "entry")
 		raw[1] = rapid.Byte().Draw(r, "flags")
 		return raw
 	})
-	unknown := rapid.Custom(func(r *rapid.T) []byte {
-		raw := ace(ntsd.Allow, 1, migrate.GUID{}, domainUsers)
-		raw[0] = rapid.SampledFrom([]byte{0x13, 0x04, 0xfe}).Draw(r, "type")
-		return raw
-	})
+	unknown := unknownEntry(domainUsers)
 	rapid.Check(t, func(r *rapid.T) {
 		raw := rapid.SliceOfN(rapid.OneOf(anyACE, anyACE, unknown), 0, 15).Draw(r, "entries")
 		attrs["ntsecuritydescriptor"] = [][]byte{security(raw...)}
@@ -344,13 +351,11 @@ func TestStripTakesExactlyTheLegacy(t *testing.T) {
 	})
 }
 
-// explicitLegacy judges by the octets: the type is one that names a trustee at a known
-// place, the flag for inheritance is off, and the SID ends in a legacy one.
+// explicitLegacy judges by the octets: the type is one that names a trustee, the flag for
+// inheritance is off, and the SID is a legacy one.
 func explicitLegacy(raw []byte) bool {
-	if raw[0] != 0 && raw[0] != 1 && raw[0] != 5 && raw[0] != 6 || raw[1]&0x10 != 0 {
-		return false
-	}
-	return slices.ContainsFunc([]migrate.SID{alpine + "-7001", ancient + "-7002", domainUsers}, func(sid migrate.SID) bool {
-		return bytes.HasSuffix(raw, sidBytes(sid))
+	e := readACE(raw)
+	return !e.inherited() && slices.ContainsFunc([]migrate.SID{alpine + "-7001", ancient + "-7002", domainUsers, singled}, func(sid migrate.SID) bool {
+		return bytes.Equal(e.sid, sidBytes(sid))
 	})
 }

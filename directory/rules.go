@@ -156,14 +156,24 @@ var moveRules = []Rule{
 
 // permissionRules are about rights.
 var permissionRules = []Rule{
+	{"permissions.admin-count", migrate.Warn, "The target is protected, and the directory writes its permissions over.", "Clear adminCount and clean again, or set them on AdminSDHolder.", fromADTS + " 3.1.1.6.1"},
 	{"permissions.ambiguous", migrate.Forbid, "Several objects may be the one that has rights.", "Leave the shared address on one of them.", fromOwn},
 	{"permissions.domain-unknown", migrate.Warn, "The SID of a source domain is not known, so its permissions are not taken for legacy ones.", "List the SID.", fromADTS + " 6.1.6.7"},
 	{"permissions.doubtful", migrate.Warn, "Who has rights shares an address with an object that is not known to be the same.", "Remove the shared address, and set the right by hand.", fromOwn},
+	{"permissions.full", migrate.Forbid, "A list of permissions has no room for those of the twins.", "Take away what is not needed, or give the rights to a group.", "MS-DTYP 2.4.5"},
+	{"permissions.inherited", migrate.Warn, "Permissions of an old domain are inherited from above; they stay.", "Remove them where they are explicit.", fromOwn},
+	{"permissions.kept", migrate.Note, "Explicit permissions of old domains stay, as configured.", "", fromConfig},
+	{"permissions.linked", migrate.Warn, "Who has rights still logs on with the source account to a linked mailbox; the rights are kept.", "Clean again once the mailbox is its owner's.", fromMRS},
+	{"permissions.mailbox-unreadable", migrate.Warn, "The rights on the source mailbox cannot be read.", "Give them on the new mailbox by hand.", "Exchange, msExchMailboxSecurityDescriptor"},
 	{"permissions.no-target", migrate.Forbid, "There is no target user whose permissions could be cleaned.", "Stage the move first.", fromOwn},
+	{"permissions.order", migrate.Warn, "Permissions are not in canonical order.", "Look who is denied something, and set it right.", "MS-DTYP 2.4.5"},
+	{"permissions.stripped", migrate.Note, "Permissions are taken away and nobody is given them, as configured.", "", fromConfig},
 	{"permissions.twin-missing", migrate.Forbid, "The twin does not have the rights yet that are about to be taken from the old account.", "Add the rights of the twins first.", fromOwn},
 	{"permissions.unmapped", migrate.Warn, "Who has rights has no object at the target; the rights are taken away.", "Give them to somebody else, if they are needed.", fromOwn},
 	{"permissions.unseen", migrate.Warn, "Who has rights belongs to a domain that the server does not answer for.", "Name a global catalog.", fromADTS + " 3.1.1.1.8"},
 	{"permissions.waiting", migrate.Warn, "Who has rights has no twin yet; the rights are kept until then.", "Move that person, then clean.", fromOwn},
+	{"rules.permissions", migrate.Forbid, "It is not known how permissions are to be treated.", "Configure translate, strip or keep.", fromConfig},
+	{"verify.permissions-missing", migrate.Warn, "Twins do not have all the permissions of those they stand for.", "Clean the move.", fromOwn},
 	{"verify.legacy-permissions", migrate.Warn, "Explicit permissions of the old domain are still there.", "Clean the move.", fromOwn},
 }
 

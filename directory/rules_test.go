@@ -3,7 +3,7 @@ package directory_test
 import (
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,7 +85,7 @@ func usedRules(t *testing.T) map[string][]use {
 			if err != nil {
 				return err
 			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, source, 0)
+			file, err := parser.ParseFile(gotoken.NewFileSet(), path, source, 0)
 			if err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func collectRules(file *ast.File, path string, onlyFindings bool, used map[strin
 			noteComposite(n, severities, rules)
 		case *ast.BasicLit:
 			text, err := strconv.Unquote(n.Value)
-			if err != nil || n.Kind != token.STRING || !ruleShape.MatchString(text) || slices.Contains(notRules, text) {
+			if err != nil || n.Kind != gotoken.STRING || !ruleShape.MatchString(text) || slices.Contains(notRules, text) {
 				return true
 			}
 			if onlyFindings && !rules[n] {

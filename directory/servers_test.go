@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -205,6 +206,8 @@ func moveOverLDAP(t *testing.T, source, target served) {
 	if diff := cmp.Diff([]string{"source.disabled"}, rules(findings)); err != nil || diff != "" {
 		t.Fatalf("%v: %s %v", err, diff, findings)
 	}
+	w.grantAtSource(t, pair)
+	pair = w.match(t, string(w.dn))
 	for _, step := range w.steps() {
 		if step.name == "twin rights" {
 			w.grantColleague(t, pair)
@@ -223,6 +226,31 @@ func moveOverLDAP(t *testing.T, source, target served) {
 		t.Errorf("got account name %q, want %q", got, want)
 	}
 	w.checkColleague(t, pair)
+}
+
+// grantAtSource gives the source's colleague rights on the source object and its mailbox.
+func (w *wireLab) grantAtSource(t *testing.T, pair directory.Pair) {
+	t.Helper()
+	sid := w.colleague(t).Source.SID
+	entry, err := w.Source.Reader.Get(t.Context(), w.dn, "nTSecurityDescriptor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := must(ntsd.Parse(entry.Bytes("nTSecurityDescriptor")[0]))
+	if err := d.DACL.Add(must(ntsd.NewACE(ntsd.AllowObject, ntsd.MaskControlAccess, ntsd.ReceiveAs(), sid))); err != nil {
+		t.Fatal(err)
+	}
+	for attr, value := range map[string][]byte{
+		"nTSecurityDescriptor": d.Bytes(), mailboxSecurity: owned(pair.Source.SID, migrate.Self, full(migrate.Self), full(sid)),
+	} {
+		err := w.Source.Writer.Write(t.Context(), directory.Change{
+			Forest: directory.Source, Op: directory.Modify, DN: w.dn,
+			Mods: []directory.Mod{{Op: directory.ReplaceValues, Attr: attr, Values: [][]byte{value}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // grantColleague gives the source's colleague rights on the target user.
@@ -268,7 +296,11 @@ func (w *wireLab) checkColleague(t *testing.T, pair directory.Pair) {
 	for _, e := range w.descriptor(t, pair).DACL.Explicit() {
 		count[e.SID]++
 	}
-	if count[colleague.Source.SID] != 0 || count[colleague.Target.SID] != 2 {
-		t.Errorf("the colleague has %d entries, the twin %d, want 0 and 2", count[colleague.Source.SID], count[colleague.Target.SID])
+	if count[colleague.Source.SID] != 0 || count[colleague.Target.SID] != 3 {
+		t.Errorf("the colleague has %d entries, the twin %d, want 0 and 3", count[colleague.Source.SID], count[colleague.Target.SID])
+	}
+	want := owned(migrate.Self, migrate.Self, full(migrate.Self), full(colleague.Target.SID))
+	if got := pair.Target.Entry.Bytes(mailboxSecurity); len(got) != 1 || !bytes.Equal(got[0], want) {
+		t.Errorf("on the mailbox: got %x, want %x", got, want)
 	}
 }

@@ -43,7 +43,12 @@ func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) 
 	if err != nil {
 		return Plan{}, err
 	}
-	openMailbox(&plan, pair, dn, server)
+	rights, err := d.mailboxRights(ctx, pair)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Rights, plan.Findings = rights.source, append(plan.Findings, rights.findings...)
+	openMailbox(&plan, pair, dn, server, rights.descriptor)
 	return plan, nil
 }
 
@@ -60,7 +65,7 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 	return append(d.checkMatch(pair), d.checkLoop(pair)...)
 }
 
-func openMailbox(plan *Plan, pair Pair, database DN, server string) {
+func openMailbox(plan *Plan, pair Pair, database DN, server string, rights []byte) {
 	guid := mailboxGUID(pair)
 	kind := pair.Source.Kind()
 	details, display := mailboxTypes(kind)
@@ -69,6 +74,7 @@ func openMailbox(plan *Plan, pair Pair, database DN, server string) {
 	e.fill(attrMailboxGUID, guid[:])
 	e.fillText(attrHomeServer, server)
 	e.fillText("mDBUseDefaults", "TRUE")
+	e.fill(attrMailboxSecurity, rights)
 	e.fillText(attrVersion, versionExchange2010)
 	if kind == KindShared {
 		self, _ := migrate.Self.Bytes() // a constant that parses

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"reforest/migrate"
 )
@@ -161,28 +160,16 @@ func (d *Directories) verifyDatabase(ctx context.Context, pair Pair, database st
 	return nil, nil
 }
 
-// verifyRights looks for legacy permissions that are still there. Those that are kept
-// for now are told of as such.
+// verifyRights looks for legacy permissions that are still there, and for those of twins
+// that are not. Those that are kept for now are told of as such.
 func (d *Directories) verifyRights(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
-	r, err := d.readRights(ctx, pair)
+	mode, wrong := d.permissionMode()
+	if mode == KeepPermissions || len(wrong) > 0 {
+		return wrong, nil
+	}
+	r, err := d.readRights(ctx, pair, mode)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	left := 0
-	for _, ace := range r.legacy {
-		if !r.goes(ace) {
-			continue
-		}
-		left++
-		if !slices.Contains(names, string(ace.SID)) {
-			names = append(names, string(ace.SID))
-		}
-	}
-	if left == 0 {
-		return r.kept, nil
-	}
-	return append(r.kept, warn("verify.legacy-permissions", pair.Target.String(),
-		fmt.Sprintf("%d explicit permissions of the old domain are still there: %s.", left, strings.Join(names, ", ")),
-		"Clean the move.")), nil
+	return slices.Concat(r.kept(), r.left(), r.lost()), nil
 }

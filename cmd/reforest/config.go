@@ -22,6 +22,7 @@ type config struct {
 	Retry   retryConfig   `yaml:"retry"`
 	Switch  switchConfig  `yaml:"switch"`
 	Stage   stageConfig   `yaml:"stage"`
+	Clean   cleanConfig   `yaml:"clean"`
 	Limits  limitsConfig  `yaml:"limits"`
 	path    string        // of the file
 	place   map[string]at // where each key stands in it
@@ -75,6 +76,10 @@ type switchConfig struct {
 	Drain duration `yaml:"drain"`
 }
 
+type cleanConfig struct {
+	Permissions string `yaml:"permissions"`
+}
+
 type limitsConfig struct {
 	Moves    int   `yaml:"moves"`
 	Writers  int   `yaml:"writers"`
@@ -92,6 +97,7 @@ func defaultConfig() *config {
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
 		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
+		Clean:   cleanConfig{Permissions: string(directory.TranslatePermissions)},
 		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
 	}
 }
@@ -148,6 +154,7 @@ func (c *config) check(f *faults) {
 	c.Target.Mail.check("target.mail", f)
 	c.checkValues(f)
 	c.Stage.check(f)
+	c.Clean.check(f)
 	f.sort()
 }
 
@@ -184,6 +191,12 @@ func (c *config) checkValues(f *faults) {
 	}
 	if c.Limits.BadItems < -1 {
 		f.add("limits.bad_items", "want a number of items, or -1 for any number")
+	}
+}
+
+func (c cleanConfig) check(f *faults) {
+	if !oneOf(c.Permissions, string(directory.TranslatePermissions), string(directory.StripPermissions), string(directory.KeepPermissions)) {
+		f.add("clean.permissions", "%q: want translate, strip or keep", c.Permissions)
 	}
 }
 
@@ -232,6 +245,7 @@ func (c *config) rules() directory.Rules {
 		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
 		GroupContacts: c.Stage.Groups == "contact",
+		Permissions:   directory.PermissionMode(c.Clean.Permissions),
 	}
 	for _, text := range c.Source.LegacySIDs {
 		if sid, err := migrate.ParseSID(text); err == nil { // checked when the file was read

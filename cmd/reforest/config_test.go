@@ -59,8 +59,27 @@ func TestTemplateShowsDefaults(t *testing.T) {
 	if got.Store != want.Store || got.Reports != want.Reports {
 		t.Errorf("store and reports: %q, %q", got.Store, got.Reports)
 	}
-	if diff := cmp.Diff([]any{want.Retry, want.Switch, want.Limits}, []any{got.Retry, got.Switch, got.Limits}); diff != "" {
+	if diff := cmp.Diff([]any{want.Retry, want.Switch, want.Clean, want.Limits}, []any{got.Retry, got.Switch, got.Clean, got.Limits}); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is configured of permissions is what the directories are told.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	for mode, good := range map[string]bool{"translate": true, "strip": true, "keep": true, "": false, "Keep": false} {
+		path := filepath.Join(t.TempDir(), "reforest.yaml")
+		text := strings.Replace(string(configTemplate), "permissions: translate", "permissions: \""+mode+"\"", 1)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := loadConfig(path)
+		if good != (err == nil) || err != nil && !strings.Contains(err.Error(), "want translate, strip or keep") {
+			t.Errorf("%q: got %v", mode, err)
+		}
+		if good && string(c.rules().Permissions) != mode {
+			t.Errorf("%q: the directories are told %q", mode, c.rules().Permissions)
+		}
 	}
 }
 

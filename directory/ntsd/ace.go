@@ -61,6 +61,14 @@ func SendAs() migrate.GUID {
 	return migrate.GUID{0x54, 0x1a, 0x72, 0xab, 0x2f, 0x1e, 0xd0, 0x11, 0x98, 0x19, 0x00, 0xaa, 0x00, 0x40, 0x52, 0x9b}
 }
 
+// ReceiveAs is the extended right to read what the object receives.
+func ReceiveAs() migrate.GUID {
+	// ab721a56-1e2f-11d0-9819-00aa0040529b
+	right := SendAs()
+	right[0] = 0x56
+	return right
+}
+
 // NewACE makes an explicit entry. With a zero object GUID it is one of the plain type
 // (Allow, Deny), else one of the object type (AllowObject, DenyObject). Other types
 // are refused.

@@ -67,15 +67,6 @@ func (a *ACL) bytes() []byte {
 	return out
 }
 
-// size returns how many bytes the list takes.
-func (a *ACL) size() int {
-	size := aclHeader + len(a.slack)
-	for _, ace := range a.ACEs {
-		size += len(ace.raw)
-	}
-	return size
-}
-
 // Explicit returns the entries that were set on the object itself.
 func (a *ACL) Explicit() []ACE {
 	return slices.DeleteFunc(slices.Clone(a.ACEs), ACE.Inherited)
@@ -99,18 +90,31 @@ func (a *ACL) Remove(drop func(ACE) bool) int {
 // entry. An inherited entry goes last. The other entries keep their order. ErrFull is
 // returned, and nothing is added, where the list would grow past 64 KB.
 func (a *ACL) Add(ace ACE) error {
-	if a.size()+len(ace.raw) > maxACL {
+	at := slices.IndexFunc(a.ACEs, func(other ACE) bool { return rank(other) > rank(ace) })
+	if at < 0 {
+		at = len(a.ACEs)
+	}
+	return a.Insert(at, ace)
+}
+
+// Insert puts the entry before the one at the index, or last where that is the number
+// of entries. It returns ErrFull as Add does.
+func (a *ACL) Insert(at int, ace ACE) error {
+	return a.Set(slices.Insert(slices.Clone(a.ACEs), at, ace))
+}
+
+// Set makes the entries all that the list has. ErrFull is returned, and nothing is
+// changed, where they would take more than 64 KB.
+func (a *ACL) Set(aces []ACE) error {
+	size := aclHeader + len(a.slack)
+	for _, ace := range aces {
+		size += len(ace.raw)
+	}
+	if size > maxACL {
 		return ErrFull
 	}
-	at := len(a.ACEs)
-	for i, other := range a.ACEs {
-		if rank(other) > rank(ace) {
-			at = i
-			break
-		}
-	}
-	a.ACEs = slices.Insert(slices.Clone(a.ACEs), at, ace)
-	if ace.isObject() {
+	a.ACEs = slices.Clone(aces)
+	if slices.ContainsFunc(aces, ACE.isObject) {
 		a.Revision = max(a.Revision, revisionObject)
 	}
 	return nil

@@ -37,7 +37,8 @@ const (
 	atDACL  = 16
 )
 
-// A Descriptor is one security descriptor.
+// A Descriptor is one security descriptor. Owner and Group are changed by SetOwner and
+// SetGroup, the lists by their own methods.
 type Descriptor struct {
 	Control uint16
 	Owner   migrate.SID // "" if there is none
@@ -161,7 +162,7 @@ func (d *Descriptor) checkOverlap() error {
 }
 
 // Bytes returns the self-relative form. If nothing has been changed since Parse, it
-// is what Parse was given. Owner and group are written as they were read.
+// is what Parse was given.
 func (d *Descriptor) Bytes() []byte {
 	out := slices.Clone(d.raw[:headerSize])
 	binary.LittleEndian.PutUint16(out[2:], d.Control)
@@ -170,25 +171,59 @@ func (d *Descriptor) Bytes() []byte {
 		if s.start > copied {
 			out = append(out, d.raw[copied:s.start]...)
 		}
-		if s.start < copied { // the group that is also the owner
+		if s.start < copied && d.Group == d.Owner { // the group that is also the owner
 			copy(out[s.at:s.at+4], out[atOwner:atOwner+4])
 			continue
 		}
 		binary.LittleEndian.PutUint32(out[s.at:], uint32(len(out)))
 		out = append(out, d.partBytes(s)...)
-		copied = s.end
+		copied = max(copied, s.end)
 	}
 	return append(out, d.raw[copied:]...)
 }
 
 func (d *Descriptor) partBytes(s span) []byte {
 	switch {
+	case s.at == atOwner:
+		return d.sidBytes(s, d.Owner)
+	case s.at == atGroup:
+		return d.sidBytes(s, d.Group)
 	case s.at == atSACL && d.SACL != nil:
 		return d.SACL.bytes()
 	case s.at == atDACL && d.DACL != nil:
 		return d.DACL.bytes()
 	}
 	return d.raw[s.start:s.end]
+}
+
+// sidBytes returns the SID that the part is to hold.
+func (d *Descriptor) sidBytes(s span, want migrate.SID) []byte {
+	read := d.raw[s.start:s.end]
+	if sid, err := migrate.SIDFromBytes(read); err == nil && sid == want {
+		return read
+	}
+	b, err := want.Bytes()
+	if err != nil { // not one that SetOwner or SetGroup took
+		return read
+	}
+	return b
+}
+
+// SetOwner gives the descriptor another owner. One that has none is refused.
+func (d *Descriptor) SetOwner(sid migrate.SID) error { return setSID(&d.Owner, sid) }
+
+// SetGroup gives the descriptor another group. One that has none is refused.
+func (d *Descriptor) SetGroup(sid migrate.SID) error { return setSID(&d.Group, sid) }
+
+func setSID(part *migrate.SID, sid migrate.SID) error {
+	if *part == "" {
+		return errors.New("set owner or group: the descriptor has none")
+	}
+	if _, err := sid.Bytes(); err != nil {
+		return fmt.Errorf("set owner or group: %w", err)
+	}
+	*part = sid
+	return nil
 }
 
 // sidSize returns the size of the SID at the beginning of b (MS-DTYP 2.4.2.2).

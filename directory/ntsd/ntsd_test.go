@@ -399,6 +399,7 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(d.Bytes(), b) {
 			t.Fatalf("got  %x\nwant %x", d.Bytes(), b)
 		}
+		ownedByOthers(t, d, b)
 		if d.DACL == nil {
 			return
 		}
@@ -415,6 +416,21 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("taking the entry out again changes the rest")
 		}
 	})
+}
+
+// ownedByOthers gives the descriptor another owner and takes it back.
+func ownedByOthers(t *testing.T, d *ntsd.Descriptor, b []byte) {
+	owner := d.Owner
+	if d.SetOwner(bob) != nil {
+		return
+	}
+	again, err := ntsd.Parse(d.Bytes())
+	if err != nil || again.Owner != bob || again.Group != d.Group {
+		t.Fatalf("with another owner: %v", err)
+	}
+	if err := d.SetOwner(owner); err != nil || !bytes.Equal(d.Bytes(), b) {
+		t.Fatalf("taking the owner back changes the rest: %v", err)
+	}
 }
 
 // anyACE draws entries of all the kinds there are, and some there are not.
