@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"reforest/batch"
 	"reforest/batch/store"
@@ -129,13 +132,12 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	if len(p.pairs) == 0 {
 		return p.probes(ctx, conn)
 	}
+	errs, err := p.openAll(ctx, conn)
+	if err != nil {
+		return err
+	}
 	for i, pair := range p.pairs {
-		p.patience.say("Opened %d of %d source mailboxes.", i, len(p.pairs))
-		err := conn.mailboxes.trySource(ctx, pair.Source)
-		if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
-			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
-		}
-		if err != nil {
+		if err := errs[i]; err != nil {
 			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
 			findings = append(findings, migrate.Finding{
 				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: pair.Source.String(), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
@@ -148,6 +150,34 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	}
 	p.findings = append(p.findings, findings...)
 	return conn.mailboxes.probeTarget(ctx, p.pairs[0])
+}
+
+// openers is how many mailboxes are tried at once.
+const openers = 4
+
+// openAll tries every pair's source mailbox, a few at a time. The errors are those of
+// single mailboxes, in the order of the pairs; the last result is one that concerns more.
+func (p *preflight) openAll(ctx context.Context, conn *connection) ([]error, error) {
+	errs := make([]error, len(p.pairs))
+	var told sync.Mutex
+	opened := 0
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(openers)
+	for i, pair := range p.pairs {
+		group.Go(func() error {
+			err := conn.mailboxes.trySource(ctx, pair.Source)
+			if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
+				return fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
+			}
+			errs[i] = err
+			told.Lock()
+			defer told.Unlock()
+			opened++
+			p.patience.say("Opened %d of %d source mailboxes.", opened, len(p.pairs))
+			return nil
+		})
+	}
+	return errs, group.Wait()
 }
 
 // probes logs in to the mailboxes that the configuration names for it, where there is
