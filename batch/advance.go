@@ -156,7 +156,11 @@ func (m *Mover) fail(ctx context.Context, w *work, cause error, reason string) e
 	}
 	var ambiguous *directory.AmbiguousError
 	if errors.As(cause, &ambiguous) {
-		w.move.Hint = "decide which of them stands for this person and take the address or X500 value off the others"
+		w.move.Hint = "decide in the decision file which of them stands for this person, or take the address or X500 value off the others"
+	}
+	var decision *directory.DecisionError
+	if errors.As(cause, &decision) {
+		w.move.Hint = "correct the decision file"
 	}
 	return m.save(ctx, w, w.event(EventFailed, reason))
 }

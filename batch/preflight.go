@@ -18,15 +18,21 @@ type Preflight struct {
 	Look func(move Move, person directory.Pair)
 
 	findings []migrate.Finding
+	looked   []migrate.GUID          // source objects that were matched
+	open     []directory.Question    // what only a person can answer about them
+	wrong    []error                 // decisions that cannot be carried out
 	sources  map[migrate.GUID]string // who of the batch is which source object
 	targets  map[migrate.GUID]string
 }
 
 // Run returns what it noticed about the moves. Moves that are under way or have
 // ended are left out: what they have changed already is not a reason to forbid
-// them. The error is one that says nothing about any move: a server out of reach.
+// them. The error is one that says nothing about any move, a server out of reach, or
+// joins each *directory.DecisionError: a decision that cannot be carried out is a fault of
+// the file, and nothing may be written before it is mended.
 func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
 	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
+	p.looked, p.open, p.wrong = nil, nil, nil
 	fresh := slices.DeleteFunc(slices.Clone(moves), func(m Move) bool { return m.State.Ended() || !m.TargetGUID.IsZero() })
 	for looked := range sideBySide(ctx, fresh, p.alone) {
 		p.take(looked)
@@ -37,19 +43,33 @@ func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, e
 			p.Look(looked.move, looked.pair)
 		}
 	}
-	return p.findings, context.Cause(ctx) // of one that has ended not everybody was looked at
+	if err := context.Cause(ctx); err != nil {
+		return p.findings, err // not everybody was looked at
+	}
+	return p.findings, errors.Join(p.wrong...)
 }
 
 // take adds what was found about one move, and what it shares with those before it.
 func (p *Preflight) take(looked looked) {
-	identity := looked.move.Identity
-	if looked.pair.Source != nil {
-		p.once(p.sources, "batch.same", looked.pair.Source.GUID, identity, "the same mailbox as")
+	identity, pair := looked.move.Identity, looked.pair
+	if pair.Source != nil {
+		p.once(p.sources, "batch.same", pair.Source.GUID, identity, "the same mailbox as")
 	}
-	if looked.pair.Target != nil {
-		p.once(p.targets, "match.shared", looked.pair.Target.GUID, identity, "matched to the same target object as")
+	for _, found := range []*directory.Recipient{pair.Target, pair.Contact} {
+		if found != nil {
+			p.once(p.targets, "match.shared", found.GUID, identity, "matched to the same target object as")
+		}
 	}
-	p.findings = append(p.findings, looked.findings...)
+	p.findings = append(p.findings, looked.by.findings...)
+	p.looked = append(p.looked, looked.by.looked...)
+	p.open = append(p.open, looked.by.open...)
+	p.wrong = append(p.wrong, looked.by.wrong...)
+}
+
+// Questions returns the source objects that the last Run has matched, and what it left
+// open about them.
+func (p *Preflight) Questions() (looked []migrate.GUID, open []directory.Question) {
+	return p.looked, p.open
 }
 
 // look checks one move. What concerns it alone is a finding.
@@ -60,8 +80,14 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	}
 	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
 	pair.Source = source
+	var wrong *directory.DecisionError
+	if errors.As(err, &wrong) {
+		p.wrong = append(p.wrong, wrong)
+		return pair, nil
+	}
+	p.ask(pair, err)
 	if err != nil {
-		return pair, p.about(move, "match.several", "take the shared address or X500 value off all but the right one", err)
+		return pair, p.about(move, directory.AskSeveral, "decide it in the decision file, or take the shared address or X500 value off all but the right one", err)
 	}
 	others, err := elsewhere(ctx, p.Store, move, source.GUID)
 	if err != nil {
@@ -70,6 +96,14 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	findings, err := p.Directories.Check(ctx, pair, move.TargetDatabase)
 	p.findings = append(append(p.findings, others...), findings...)
 	return pair, err
+}
+
+// ask keeps what a Match left open.
+func (p *Preflight) ask(pair directory.Pair, err error) {
+	p.looked = append(p.looked, pair.Source.GUID)
+	if question, open := directory.QuestionOf(pair, err); open {
+		p.open = append(p.open, question)
+	}
 }
 
 // elsewhere looks for another move of the same mailbox that has begun to change things.

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"reforest/directory"
-	"reforest/migrate"
 )
 
 // lookers is how many moves are looked at at once: each takes a dozen searches, one after
@@ -45,15 +44,15 @@ func sideBySide[R any](ctx context.Context, moves []Move, fn func(context.Contex
 
 // A looked is one move that a Preflight has looked at.
 type looked struct {
-	move     Move
-	pair     directory.Pair
-	findings []migrate.Finding
-	err      error
+	move Move
+	pair directory.Pair
+	by   *Preflight // of this move alone
+	err  error
 }
 
 // alone looks at one move as if there were no other.
 func (p *Preflight) alone(ctx context.Context, move Move) looked {
 	one := &Preflight{Directories: p.Directories, Store: p.Store}
 	pair, err := one.look(ctx, move)
-	return looked{move, pair, one.findings, err}
+	return looked{move, pair, one, err}
 }

@@ -98,8 +98,12 @@ func look(ctx context.Context, reader Reader, spot Spot) (*Entry, bool, error) {
 func (c Change) spot() Spot {
 	spot := Spot{Forest: c.Forest, DN: c.DN}
 	for _, mod := range c.Mods {
-		if !slices.Contains(spot.Attrs, mod.Attr) {
-			spot.Attrs = append(spot.Attrs, mod.Attr)
+		attr := mod.Attr
+		if mod.Op == RandomPassword {
+			attr = attrAccountControl // the password itself can be read by nobody
+		}
+		if !slices.Contains(spot.Attrs, attr) {
+			spot.Attrs = append(spot.Attrs, attr)
 		}
 	}
 	return spot
@@ -234,10 +238,14 @@ func (c Change) was(attr string) Mod {
 	return Mod{Op: ReplaceValues, Attr: attr}
 }
 
-// remaining returns what the mods still have to do to the entry.
+// remaining returns what the mods still have to do to the entry. A password is set when
+// the account is enabled, which happens in the same operation.
 func remaining(mods []Mod, entry *Entry) []Mod {
 	var rest []Mod
 	for _, mod := range mods {
+		if mod.Op == RandomPassword && enabled(entry) {
+			continue
+		}
 		if m, left := remainder(mod, entry.Bytes(mod.Attr)); left {
 			rest = append(rest, m)
 		}

@@ -260,7 +260,10 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := j.changes[len(j.changes)-1]
-	want := []directory.Mod{{Op: directory.AddValues, Attr: "proxyAddresses", Values: [][]byte{[]byte("X500:" + minted)}}}
+	want := []directory.Mod{{
+		Op: directory.AddValues, Attr: "proxyAddresses", Values: [][]byte{[]byte("X500:" + minted)},
+		Origin: "target legacyExchangeDN and X500; routing address made of the alias",
+	}}
 	if diff := cmp.Diff(want, last.Mods); diff != "" {
 		t.Error(diff)
 	}

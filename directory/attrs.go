@@ -16,6 +16,7 @@ const (
 	attrProxies          = "proxyAddresses"
 	attrTargetAddress    = "targetAddress"
 	attrMailboxGUID      = "msExchMailboxGuid"
+	attrArchiveGUID      = "msExchArchiveGUID"
 	attrHomeMDB          = "homeMDB"
 	attrHomeServer       = "msExchHomeServerName"
 	attrTypeDetails      = "msExchRecipientTypeDetails"
@@ -29,14 +30,6 @@ const (
 	attrMark             = "adminDescription"
 )
 
-// galAttrs are what address books show of a person. They are copied as they are.
-var galAttrs = []string{
-	"c", "co", "company", "countryCode", "department", "facsimileTelephoneNumber", "givenName",
-	"homePhone", "info", "initials", "l", "mobile", "msExchAssistantName", "msExchHideFromAddressLists",
-	"msExchUserCulture", "otherHomePhone", "otherTelephone", "pager", "physicalDeliveryOfficeName",
-	"postalCode", "sn", "st", "streetAddress", "telephoneAssistant", "telephoneNumber", "title",
-}
-
 // mailboxAttrs are what ties an object to a mailbox in its own forest; they go when
 // the mailbox is disconnected. msExchMailboxGuid is not among them: with it the
 // mailbox can be connected again.
@@ -49,15 +42,17 @@ var mailboxAttrs = []string{
 // RecipientAttrs names everything that is read of a recipient.
 var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
-	"userPrincipalName", attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy,
-	attrProxies, attrTargetAddress, attrMailboxGUID, "msExchArchiveGUID", attrTypeDetails, attrDisplayType,
-	attrVersion, attrPoliciesExcluded, "altRecipient", "employeeID", attrMark, "groupType",
-}, galAttrs, mailboxAttrs, ruleAttrs))
+	"userPrincipalName", attrAccountControl, attrLegacy,
+	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, "altRecipient", attrMark,
+	"groupType", attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
+}, copiedNames, mailboxAttrs, ruleAttrs))
 
 // binaryAttrs are compared octet by octet.
 var binaryAttrs = lowerSet(
-	"objectGUID", attrSID, attrSIDHistory, attrMasterSID, attrMailboxGUID, "msExchArchiveGUID",
-	attrMailboxSecurity, attrSecurity,
+	"objectGUID", attrSID, attrSIDHistory, attrMasterSID, attrMailboxGUID, attrArchiveGUID,
+	attrMailboxSecurity, attrSecurity, "msExchBlockedSendersHash", "msExchSafeRecipientsHash",
+	"msExchSafeSendersHash", "msExchUMSpokenName", "photo", "terminalServer", "thumbnailLogo", "thumbnailPhoto",
+	"userCert", "userCertificate", "userSMIMECertificate",
 )
 
 // dnAttrs are compared as distinguished names.
@@ -65,7 +60,7 @@ var dnAttrs = lowerSet(
 	attrHomeMDB, "homeMTA", "msExchMailboxTemplateLink", "msExchRBACPolicyLink", "msExchArchiveDatabaseLink",
 	"distinguishedName", "altRecipient", "manager", "publicDelegates", "msExchDelegateListLink", "authOrig",
 	"unauthOrig", "dLMemSubmitPerms", "dLMemRejectPerms", "msExchModeratedByLink", "managedBy",
-	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member",
+	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member", attrQueryBase, attrUseOAB, attrBookPolicy,
 )
 
 func lowerSet(names ...string) map[string]bool {

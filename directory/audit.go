@@ -65,7 +65,7 @@ func (x *Index) audit(entry *Entry) ([]migrate.Finding, error) {
 			fmt.Sprintf("No target object owns %s of %s: replies to old mail of it bounce at the target.", quotedList(unowned), source.DN),
 			"Stage it: reforest stage --all covers everyone who is not to be moved yet."))
 	}
-	for _, twin := range x.find("", addressSet{smtp: source.Proxies.SMTP(), x500: source.x500()}.keys()) {
+	for _, twin := range x.sharing(source) {
 		if lacks := namesLacking(source, twin); len(lacks) > 0 && twin.Class == source.Class {
 			findings = append(findings, warn("x500.one-way", string(twin.DN),
 				fmt.Sprintf("%s at the source does not have %s: replies to old mail of %s bounce at the source.", source.DN, quotedList(lacks), twin.DN),
@@ -73,6 +73,18 @@ func (x *Index) audit(entry *Entry) ([]migrate.Finding, error) {
 		}
 	}
 	return findings, nil
+}
+
+// sharing returns everyone who has a name or an address of the source.
+func (x *Index) sharing(source *Recipient) []*Recipient {
+	var keys []nameKey
+	for _, name := range source.x500() {
+		keys = append(keys, keyOf(keyX500, string(name)))
+	}
+	for _, addr := range source.Proxies.SMTP() {
+		keys = append(keys, keyOf(keySMTP, string(addr)))
+	}
+	return x.find("", keys)
 }
 
 // unowned returns those of the names that nobody in the index has.

@@ -117,7 +117,7 @@ const (
 
 // A Query is one search.
 type Query struct {
-	Base   DN // "" is the forest's default naming context
+	Base   DN // "" is the forest's default naming context; of a global catalog, the whole forest
 	Scope  Scope
 	Filter Filter
 	Attrs  []string // none: all that are stored; nTSecurityDescriptor comes only if named

@@ -19,6 +19,11 @@ func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]
 		return nil, err
 	}
 	findings = append(findings, staged.Findings...)
+	doubled, err := d.checkDoubled(ctx, pair.Source)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, doubled...)
 	if pair.Evidence != EvidenceTwin && pair.Target != nil && pair.Target.IsMailbox() && pair.Source.IsMailbox() && d.own(pair) {
 		findings = append(findings, forbid("target.opened", pair.Source.String(),
 			fmt.Sprintf("%s was opened by an earlier move of this mailbox, of which this store has no record.", pair.Target.DN),
@@ -161,49 +166,23 @@ func checkAccount(source *Recipient) []migrate.Finding {
 	return findings
 }
 
-// checkMatch looks at what was found at the target. A mailbox is another person's
-// unless this move is known to have made or found it.
-func (d *Directories) checkMatch(pair Pair) []migrate.Finding {
-	target := pair.Target
-	if target == nil {
-		return nil
-	}
-	what := fmt.Sprintf("%s stands for it at the target (%s) and is a ", target.DN, pair.Evidence)
-	switch {
-	case target.Class == ClassGroup:
-		return []migrate.Finding{forbid("match.group", pair.Source.String(), what+"group.",
-			"Take the shared address off the group, or rename it.")}
-	case target.Class != ClassUser:
-		return []migrate.Finding{forbid("match.contact", pair.Source.String(), what+target.Class+".",
-			"Replace it with a mail-enabled user that keeps all of its addresses.")}
-	case target.IsMailbox() && !d.own(pair):
-		return []migrate.Finding{forbid("match.mailbox", pair.Source.String(), what+"mailbox already.",
-			"Find out whose it is: remove the shared address, or take the person off the batch.")}
-	}
-	return nil
-}
-
-// own reports whether the target mailbox is this move's: its twin from an earlier step,
-// or one that bears the GUID that only this source can have brought about.
-func (d *Directories) own(pair Pair) bool {
-	return pair.Evidence == EvidenceTwin || pair.Target.MailboxGUID == mailboxGUID(pair)
-}
-
 // checkTaken looks for other objects of the forest that have one of the names which
 // the changes add to it. holder is the object that is to have them; nil if it is new.
-func (f *Forest) checkTaken(ctx context.Context, holder *Recipient, changes []Change) ([]migrate.Finding, error) {
-	return f.checkNames(ctx, holder, addedNames(f.Side, changes))
+// replaced has to give them up to it; nil: nobody has.
+func (f *Forest) checkTaken(ctx context.Context, holder *Recipient, changes []Change, replaced ...*Recipient) ([]migrate.Finding, error) {
+	return f.checkNames(ctx, addedNames(f.Side, changes), append(replaced, holder)...)
 }
 
-// checkNames looks for objects of the forest other than holder that have one of the names.
-func (f *Forest) checkNames(ctx context.Context, holder *Recipient, names addressSet) ([]migrate.Finding, error) {
+// checkNames looks for objects of the whole forest other than owners that have one of
+// the names.
+func (f *Forest) checkNames(ctx context.Context, names addressSet, owners ...*Recipient) ([]migrate.Finding, error) {
 	holders, err := f.holders(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("look for taken addresses: %w", err)
 	}
 	var findings []migrate.Finding
 	for _, other := range holders {
-		if other.same(holder) {
+		if slices.ContainsFunc(owners, other.same) {
 			continue
 		}
 		findings = append(findings, forbid("address.taken", string(other.DN),
@@ -213,19 +192,27 @@ func (f *Forest) checkNames(ctx context.Context, holder *Recipient, names addres
 	return findings, nil
 }
 
-// addedNames returns the names that the changes write to proxyAddresses of one side.
+// addedNames returns the names that the changes write to proxyAddresses and
+// legacyExchangeDN of one side.
 func addedNames(side Side, changes []Change) addressSet {
 	var values Proxies
+	var legacy []migrate.LegacyDN
 	for _, change := range changes {
 		for _, mod := range change.Mods {
-			if change.Forest == side && mod.Attr == attrProxies {
-				for _, v := range mod.Values {
+			if change.Forest != side || mod.Op == DeleteValues {
+				continue
+			}
+			for _, v := range mod.Values {
+				switch mod.Attr {
+				case attrProxies:
 					values = append(values, string(v))
+				case attrLegacy:
+					legacy = append(legacy, migrate.LegacyDN(v))
 				}
 			}
 		}
 	}
-	return addressSet{smtp: values.SMTP(), x500: values.X500()}
+	return addressSet{smtp: values.SMTP(), x500: append(values.X500(), legacy...)}
 }
 
 // database resolves the database a pair is to open its mailbox on. A name that does

@@ -51,6 +51,9 @@ type Rules struct {
 	// SourceDomains and TargetDomains are further mail domains that each side is
 	// authoritative for.
 	SourceDomains, TargetDomains []string
+	// Tenants are the companies of a hosted target; nil: it is one organisation. With
+	// tenants, everyone has to belong to exactly one.
+	Tenants []Tenant
 }
 
 // An AccountMode says what becomes of a person's target account at the opening of the
@@ -84,6 +87,11 @@ type Pair struct {
 	// Contact is a target contact that stands for the person and is to be replaced by
 	// the target user; nil if there is none.
 	Contact *Recipient
+	// Choice is what the operator decided about the source object; "" if nothing.
+	Choice Choice
+
+	noticed []migrate.Finding // by Match: what is in doubt about the pair
+	open    *Question         // what a person has to decide; nil if nothing
 }
 
 // EvidenceTwin is the evidence of a pair whose target was known from an earlier step.
@@ -92,14 +100,18 @@ const EvidenceTwin = "known twin"
 // An AmbiguousError says that more than one object answers to an identity. It is a
 // question for a person, never a guess.
 type AmbiguousError struct {
-	Identity string
-	DNs      []DN //nolint:staticcheck // the plural of DN
+	Identity   string
+	DNs        []DN        //nolint:staticcheck // the plural of DN
+	Candidates []Candidate // of a match: the same objects, and what speaks for each
 }
 
 func (e *AmbiguousError) Error() string {
 	names := make([]string, len(e.DNs))
 	for i, dn := range e.DNs {
 		names[i] = string(dn)
+		if len(e.Candidates) == len(e.DNs) {
+			names[i] += " (" + e.Candidates[i].Evidence + ")"
+		}
 	}
 	return fmt.Sprintf("%s stands for %d objects: %s", e.Identity, len(e.DNs), strings.Join(names, "; "))
 }
@@ -112,6 +124,9 @@ func (d *Directories) Reload(ctx context.Context, pair Pair) (Pair, error) {
 		return Pair{}, fmt.Errorf("read source %q again: %w", pair.Source.DN, err)
 	}
 	pair.Source = source
+	if pair.Contact, err = d.reloadContact(ctx, pair.Contact); err != nil {
+		return Pair{}, err
+	}
 	if pair.Target == nil {
 		return pair, nil
 	}
@@ -130,16 +145,19 @@ func (d *Directories) forest(side Side) *Forest {
 	return &d.Target
 }
 
-// byGUID returns the recipient with the objectGUID, or ErrNotFound.
+// byGUID returns the recipient with the objectGUID, in any domain that the server
+// answers for, or ErrNotFound.
 func (f *Forest) byGUID(ctx context.Context, guid migrate.GUID) (*Recipient, error) {
-	found, err := f.recipients(ctx, Query{Filter: EqBytes("objectGUID", guid[:])})
-	if err != nil {
-		return nil, err
+	for _, domain := range f.Info.domainsHeld() {
+		found, err := f.recipients(ctx, Query{Base: domain, Filter: EqBytes("objectGUID", guid[:])})
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			return found[0], nil
+		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("find objectGUID %s: %w", guid, ErrNotFound)
-	}
-	return found[0], nil
+	return nil, fmt.Errorf("find objectGUID %s: %w", guid, ErrNotFound)
 }
 
 // recipients returns what the query finds, read with RecipientAttrs. A base that the

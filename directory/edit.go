@@ -9,21 +9,30 @@ import (
 // An edit collects what one entry still lacks. What is there already adds nothing to
 // it, so the edit of an entry that is as it should be is empty.
 type edit struct {
-	entry *Entry
-	mods  []Mod
-	attrs []string // that were asked for, lacking or not
+	entry  *Entry
+	mods   []Mod
+	attrs  []string // that were asked for, lacking or not
+	origin string   // of what the next call asks for; see from
 }
 
-func (e *edit) about(attr string) {
+// from says where the values come from that the next call asks for.
+func (e *edit) from(origin string) *edit {
+	e.origin = origin
+	return e
+}
+
+// about notes that the attribute was asked for, and returns where its values come from.
+func (e *edit) about(attr string) (origin string) {
 	if !slices.Contains(e.attrs, attr) {
 		e.attrs = append(e.attrs, attr)
 	}
+	origin, e.origin = e.origin, ""
+	return origin
 }
 
 // set makes the values all that the attribute has.
 func (e *edit) set(attr string, values ...[]byte) {
-	e.about(attr)
-	mod := Mod{Op: ReplaceValues, Attr: attr, Values: values}
+	mod := Mod{Op: ReplaceValues, Attr: attr, Values: values, Origin: e.about(attr)}
 	if !satisfied(mod, e.entry.Bytes(attr)) {
 		e.mods = append(e.mods, mod)
 	}
@@ -34,10 +43,10 @@ func (e *edit) setText(attr string, values ...string) { e.set(attr, texts(values
 
 // fill sets the attribute if it has no value. No values, or an empty one, fill nothing.
 func (e *edit) fill(attr string, values ...[]byte) {
-	e.about(attr)
+	origin := e.about(attr)
 	values = slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return len(v) == 0 })
 	if !e.entry.Has(attr) && len(values) > 0 {
-		e.mods = append(e.mods, Mod{Op: ReplaceValues, Attr: attr, Values: values})
+		e.mods = append(e.mods, Mod{Op: ReplaceValues, Attr: attr, Values: values, Origin: origin})
 	}
 }
 
@@ -46,7 +55,7 @@ func (e *edit) fillText(attr string, values ...string) { e.fill(attr, texts(valu
 
 // add adds those of the values that the attribute does not have.
 func (e *edit) add(attr string, values ...string) {
-	e.about(attr)
+	origin := e.about(attr)
 	var lacking [][]byte
 	for _, v := range texts(values...) {
 		if !contains(attr, e.entry.Bytes(attr), v) && !contains(attr, lacking, v) {
@@ -54,15 +63,15 @@ func (e *edit) add(attr string, values ...string) {
 		}
 	}
 	if len(lacking) > 0 {
-		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: lacking})
+		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: lacking, Origin: origin})
 	}
 }
 
 // clear removes the attribute.
 func (e *edit) clear(attr string) {
-	e.about(attr)
+	origin := e.about(attr)
 	if e.entry.Has(attr) {
-		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr})
+		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Origin: origin})
 	}
 }
 

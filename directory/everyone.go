@@ -69,6 +69,7 @@ type chosen struct {
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
 	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, Passed: map[string]int{}}
+	bulk.Source.keep = bulk.Rules.tenantReads()
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
 		if err != nil {
@@ -242,7 +243,7 @@ func (s *Staging) match(ctx context.Context, c *chosen) error {
 		c.err = err
 		return nil
 	}
-	if err != nil || pair.Target != nil {
+	if err != nil || pair.Target != nil || pair.Choice == Leave {
 		return err
 	}
 	c.names, err = s.d.newNames(ctx, c.source)
@@ -395,6 +396,11 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	if !clear {
 		return p, nil
 	}
+	if c.pair.Choice == Leave {
+		p.New = false
+		p.Plan.Findings = []migrate.Finding{note("match.left", c.source.String(), "It is left out by the decision file.")}
+		return p, nil
+	}
 	var err error
 	if p.Plan, err = s.d.PlanStage(ctx, c.pair); personal(err) {
 		p.Err, p.Plan, err = err, Plan{}, nil
@@ -404,7 +410,7 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p, clear := c.person()
-	if !clear || c.pair.Target != nil && !c.pair.Ours {
+	if !clear || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
 		return p, nil
 	}
 	target := c.pair.Target

@@ -26,6 +26,8 @@ type Info struct {
 	UPNSuffixes                   []string // beside the domains' DNS names
 	HasExchange                   bool     // Exchange servers are registered in the Configuration
 	Accepted                      []AcceptedDomain
+	// Schema are the attributes that there are, by lower-case name; empty: not known.
+	Schema map[string]SchemaAttribute
 }
 
 // A Forest is one side with its adapters.
@@ -34,6 +36,11 @@ type Forest struct {
 	Reader Reader
 	Writer Writer // nil where nothing is to be written
 	Info   Info
+	// Catalog is a global catalog of the forest; nil: there is none, or Reader answers for
+	// every domain. Addresses and user principal names are looked for there too, so that
+	// a clash with another domain is found before it does harm. A Query without a base
+	// searches the whole forest.
+	Catalog Reader
 	// Watch are further domain controllers and global catalogs that must show what was
 	// written before a step counts as settled; may be empty. A Reader that has a method
 	// Server() string is named by it; of one whose GlobalCatalog() bool is true only
@@ -43,11 +50,12 @@ type Forest struct {
 	// user@domain, DOMAIN\user or a DN. "" is not known.
 	Account string
 
-	index *Index // answers questions about names instead of Reader; nil: Reader does
+	index *Index   // answers questions about names instead of Reader; nil: Reader does
+	keep  []string // attributes that an Index keeps beside the names
 }
 
 // Survey reads what the forest says about itself: naming contexts, domains with
-// their SIDs, UPN suffixes, and whether Exchange runs there.
+// their SIDs, UPN suffixes, whether Exchange runs there, and the schema's attributes.
 func Survey(ctx context.Context, reader Reader) (Info, error) {
 	root, err := reader.Get(ctx, "", "defaultNamingContext", "configurationNamingContext", "schemaNamingContext",
 		"namingContexts")
@@ -66,7 +74,7 @@ func Survey(ctx context.Context, reader Reader) (Info, error) {
 		return Info{}, errors.New("read rootDSE: the server names no default or configuration naming context")
 	}
 	for _, read := range []func(context.Context, Reader) error{
-		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange, info.readAccepted,
+		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange, info.readSchema, info.readAccepted,
 	} {
 		if err := read(ctx, reader); err != nil {
 			return Info{}, err

@@ -39,6 +39,7 @@ const (
 	keyUPN     = 'u'
 	keyStaff   = 'e' // employeeID
 	keyMark    = 'k' // our mark
+	keyAlias   = 'l' // mailNickname
 )
 
 var keySeed = maphash.MakeSeed()
@@ -67,16 +68,16 @@ type Index struct {
 	owners map[*Recipient]migrate.GUID // of what is reserved: for which source object
 }
 
-// NewIndex reads all of the forest's recipients, in every domain that its server
-// answers for. progress is told how many have been read, now and then; nil is nobody.
+// NewIndex reads all of the forest's recipients, in every domain that its server or its
+// Catalog answers for. progress is told how many have been read, now and then; nil is nobody.
 func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, error) {
 	x := &Index{first: map[nameKey]int32{}, more: map[nameKey][]int32{}, owners: map[*Recipient]migrate.GUID{}}
 	for _, domain := range f.Info.domainsHeld() {
-		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: indexed, Attrs: indexAttrs}) {
+		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: indexed, Attrs: slices.Concat(indexAttrs, f.keep)}) {
 			if err != nil {
 				return nil, err
 			}
-			if err := x.read(entry); err != nil {
+			if err := x.read(entry, f.keep); err != nil {
 				return nil, err
 			}
 			if progress != nil && len(x.people)%500 == 0 {
@@ -84,12 +85,31 @@ func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, 
 			}
 		}
 	}
-	return x, nil
+	return x, x.readCatalog(ctx, f)
+}
+
+// readCatalog reads what lies in domains that the forest's server does not answer for.
+func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
+	if f.Catalog == nil {
+		return nil
+	}
+	for entry, err := range f.Catalog.Find(ctx, Query{Filter: indexed, Attrs: slices.Concat(indexAttrs, f.keep)}) {
+		if err != nil {
+			return err
+		}
+		if f.Info.holdsDN(entry.DN) {
+			continue
+		}
+		if err := x.read(entry, f.keep); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read adds what the entry is called, unless it was read already: a domain lies below
 // its parent.
-func (x *Index) read(entry *Entry) error {
+func (x *Index) read(entry *Entry, keep []string) error {
 	r, err := ParseRecipient(entry)
 	if err != nil {
 		return err
@@ -98,15 +118,15 @@ func (x *Index) read(entry *Entry) error {
 		return nil
 	}
 	r.light = true
-	r.Entry = lightEntry(entry)
+	r.Entry = lightEntry(entry, keep)
 	x.add(r)
 	return nil
 }
 
 // lightEntry keeps of an entry what Recipient has no field for.
-func lightEntry(entry *Entry) *Entry {
+func lightEntry(entry *Entry, keep []string) *Entry {
 	kept := map[string][][]byte{}
-	for _, attr := range []string{attrHomeServer, "msExchHideFromAddressLists"} {
+	for _, attr := range append([]string{attrHomeServer, "msExchHideFromAddressLists"}, keep...) {
 		if values := entry.Bytes(attr); len(values) > 0 {
 			kept[attr] = values
 		}
@@ -187,6 +207,7 @@ func (r *Recipient) keys() []nameKey {
 	add(keyMail, string(r.Mail))
 	add(keySam, r.Sam)
 	add(keyUPN, r.UPN)
+	add(keyAlias, r.Alias)
 	add(keyStaff, r.EmployeeID)
 	add(keyMark, r.Mark)
 	return keys

@@ -83,6 +83,7 @@ func newLab(t testing.TB) *lab {
 		Rules: directory.Rules{
 			SourceRouting: "mail.alpine.test", TargetRouting: "mail.baltic.test", TargetOU: staff,
 			LegacyPrefix: prefix, Database: "DB 1", Legacy: []migrate.SID{ancient},
+			Adopt: directory.DefaultMatch(),
 		},
 	}
 	l.survey(t)

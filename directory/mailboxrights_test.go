@@ -197,7 +197,7 @@ func TestMailboxRightsNeitherReduceNorEnlarge(t *testing.T) {
 		sd := owned(alice, administrators, append(counts, asInherited(entries(r, "of the database", anyEntry(mappedSIDs...)))...)...)
 		pair.Source.Entry = directory.NewEntry(pair.Source.DN, map[string][][]byte{mailboxSecurity: {sd}})
 		plan, err := l.PlanOpen(t.Context(), pair, "")
-		if err != nil || len(plan.Forbidden()) > 0 || len(plan.Changes) != 1 {
+		if err != nil || len(plan.Forbidden()) > 0 || len(plan.Changes) != 2 {
 			r.Fatalf("%v %v", err, plan)
 		}
 		i := slices.IndexFunc(plan.Changes[0].Mods, func(m directory.Mod) bool { return m.Attr == mailboxSecurity })

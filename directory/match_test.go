@@ -36,7 +36,7 @@ func TestMatch(t *testing.T) {
 			want:   []string{"A"}, evidence: "X500:" + birgitLegacy,
 		},
 		"X500 is legacyExchangeDN there": {
-			target: map[string]map[string][]string{"A": {"objectClass": {"contact"}, "legacyExchangeDN": {"/o=old/cn=recipients/cn=BM"}}},
+			target: map[string]map[string][]string{"A": {"objectClass": {"user"}, "legacyExchangeDN": {"/o=old/cn=recipients/cn=BM"}}},
 			want:   []string{"A"}, evidence: "legacyExchangeDN /o=Old/cn=Recipients/cn=bm",
 		},
 		"name that begins alike": {
@@ -122,8 +122,11 @@ func matched(t *testing.T, pair directory.Pair, err error) []string {
 		}
 	case err != nil:
 		t.Fatal(err)
-	case pair.Target != nil:
-		names = []string{pair.Target.DN.Name()}
+	}
+	for _, found := range []*directory.Recipient{pair.Target, pair.Contact} {
+		if found != nil {
+			names = append(names, found.DN.Name())
+		}
 	}
 	return names
 }
@@ -205,7 +208,12 @@ func TestCheckFindsWhatForbids(t *testing.T) {
 		},
 		"group there":   {target: map[string][]string{"objectClass": {"group"}, "proxyAddresses": shared}, want: []string{"match.group"}},
 		"list there":    {target: map[string][]string{"objectClass": {"msExchDynamicDistributionList"}, "proxyAddresses": shared}, want: []string{"match.group"}},
-		"contact there": {target: map[string][]string{"objectClass": {"contact"}, "proxyAddresses": shared}, want: []string{"match.contact"}},
+		"contact there": {target: map[string][]string{"objectClass": {"contact"}, "proxyAddresses": shared}},
+		"contact there, not adopted": {
+			target: map[string][]string{"objectClass": {"contact"}, "proxyAddresses": shared},
+			change: func(l *lab) { l.Rules.Adopt = nil }, want: []string{"match.contact"},
+		},
+		"public folder there": {target: map[string][]string{"objectClass": {"publicFolder"}, "proxyAddresses": shared}, want: []string{"match.class"}},
 		"sends elsewhere": {
 			target: map[string][]string{"objectClass": {"user"}, "proxyAddresses": shared, "targetAddress": {"SMTP:b@freemail.test"}},
 			want:   []string{"target.address-elsewhere"},
@@ -247,10 +255,10 @@ func TestCheckFindsWhatForbids(t *testing.T) {
 			if test.target != nil {
 				l.target.put(t, staffDN("There"), test.target)
 			}
-			pair := l.putBirgit(t, test.source)
 			if test.change != nil {
 				test.change(l)
 			}
+			pair := l.putBirgit(t, test.source)
 			findings, err := l.Check(t.Context(), pair, test.database)
 			if err != nil {
 				t.Fatal(err)

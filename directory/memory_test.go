@@ -50,7 +50,7 @@ type stored struct {
 	attrs map[string][][]byte // by lower-case name
 }
 
-var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "ntsecuritydescriptor", "securityidentifier"}
+var binary16 = []string{"objectguid", "objectsid", "sidhistory", "msexchmasteraccountsid", "msexchmailboxguid", "msexcharchiveguid", "ntsecuritydescriptor", "securityidentifier", "usercertificate", "thumbnailphoto"}
 
 func newMemory(domain migrate.SID) *memory {
 	return &memory{clock: &clock{}, domain: domain, next: 1104, entries: map[string]*stored{}}
@@ -110,7 +110,7 @@ func (m *memory) Get(_ context.Context, dn directory.DN, attrs ...string) (*dire
 // linked returns the entry with its back links, which the server keeps.
 func (m *memory) linked(s *stored) *stored {
 	out := &stored{dn: s.dn, attrs: maps.Clone(s.attrs)}
-	for forward, back := range map[string]string{"manager": "directreports", "publicdelegates": "publicdelegatesbl", "member": "memberof"} {
+	for forward, back := range map[string]string{"manager": "directreports", "publicdelegates": "publicdelegatesbl", "member": "memberof", "authorig": "authorigbl"} {
 		for _, other := range m.entries {
 			if slices.ContainsFunc(other.attrs[forward], func(v []byte) bool { return directory.DN(v).Equal(s.dn) }) {
 				out.attrs[back] = append(out.attrs[back], []byte(other.dn))
@@ -319,6 +319,9 @@ func (s *stored) modify(mod directory.Mod) error {
 			}
 			present = slices.DeleteFunc(present, has(v))
 		}
+	case directory.RandomPassword:
+		s.attrs["pwdlastset"] = [][]byte{[]byte("133000000000000000")}
+		return nil
 	case directory.ReplaceValues:
 		present = mod.Values
 		for i, v := range present {
@@ -326,8 +329,6 @@ func (s *stored) modify(mod directory.Mod) error {
 				return fmt.Errorf("%s: %q is there twice", name, v)
 			}
 		}
-	case directory.RandomPassword:
-		return nil
 	}
 	for _, v := range present {
 		if len(v) == 0 {

@@ -77,7 +77,7 @@ func (d *Directories) mendLoop(pair Pair) (Mend, bool) {
 // The target has to be known for the twin.
 func (d *Directories) mendNames(pair Pair) (Mend, bool) {
 	const rule = "x500.missing"
-	if pair.Target == nil || len(d.checkMatch(pair)) > 0 {
+	if pair.Target == nil || len(Plan{Findings: d.checkMatch(pair)}.Forbidden()) > 0 {
 		return Mend{}, false
 	}
 	lacks := namesLacking(pair.Source, pair.Target)

@@ -42,11 +42,7 @@ func (d *Directories) newNames(ctx context.Context, source *Recipient) (names ne
 	if class == ClassContact { // has no account
 		return names, nil
 	}
-	sam := source.Sam
-	if sam == "" {
-		sam = source.Alias
-	}
-	names.sam, err = free(ctx, candidates(sam, maxSam, "", source.GUID), d.hasSam)
+	names.sam, err = free(ctx, candidates(wantedSam(source), maxSam, "", source.GUID), d.hasSam)
 	if err != nil {
 		return names, fmt.Errorf("find a free account name: %w", err)
 	}
@@ -86,20 +82,86 @@ func (d *Directories) holder(pair Pair) *Recipient {
 	return pair.Target
 }
 
-// upnParts returns the source's UPN where its suffix belongs to the target, else the
-// alias in the target's own domain.
-func (d *Directories) upnParts(source *Recipient) (local, suffix string) {
-	if at := strings.LastIndexByte(source.UPN, '@'); at > 0 && d.Target.Info.hasSuffix(source.UPN[at+1:]) {
-		return source.UPN[:at], source.UPN[at+1:]
+// wantedSam returns the account name that the source's object has, or would have by its
+// alias, as far as it can be one.
+func wantedSam(source *Recipient) string {
+	for _, name := range []string{source.Sam, source.Alias, hexGUID(source.GUID)} {
+		if sam := cut(legalSam(name), maxSam); sam != "" {
+			return sam
+		}
 	}
-	if len(d.Target.Info.Domains) > 0 {
-		return source.Alias, d.Target.Info.Domains[0].DNS
-	}
-	return source.Alias, dnsName(d.Target.Info.DefaultNC)
+	return ""
 }
 
-// place returns the organizational unit that a new target object for source goes into.
-func (d *Directories) place(_ *Recipient) DN { return d.Rules.TargetOU }
+// legalSam returns the name with "_" for every character that an account name must not
+// have, without spaces at its ends and periods at its end (MS-SAMR 3.1.1.6). One that is
+// nothing but those signs is none. Digits alone are a name.
+func legalSam(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || strings.ContainsRune(`"/\[]:;|=,+*?<>@`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	name = strings.TrimRight(strings.TrimSpace(name), " .")
+	if strings.Trim(name, "_ .") == "" {
+		return ""
+	}
+	return name
+}
+
+// originSam says where an account name comes from.
+func (d *Directories) originSam(source *Recipient, sam string) string {
+	switch wanted := wantedSam(source); {
+	case sam == source.Sam:
+		return "source sAMAccountName"
+	case sam != wanted:
+		return "made unique: sAMAccountName " + wanted + " is taken"
+	case source.Sam != "":
+		return "made of the source's sAMAccountName " + source.Sam
+	}
+	return "made of the alias"
+}
+
+// upnParts returns the source's UPN where its suffix belongs to the target, else the
+// alias in the target's own domain. With a tenant that has a suffix of its own, it is
+// that one.
+func (d *Directories) upnParts(source *Recipient) (local, suffix string) {
+	local, suffix = cleanLocal(source.Alias), dnsName(d.Target.Info.DefaultNC)
+	if local == "" {
+		local = hexGUID(source.GUID)
+	}
+	if len(d.Target.Info.Domains) > 0 {
+		suffix = d.Target.Info.Domains[0].DNS
+	}
+	at := strings.LastIndexByte(source.UPN, '@')
+	if t := d.Rules.tenantOf(source); t != nil && t.UPNSuffix != "" {
+		if at > 0 {
+			local = source.UPN[:at]
+		}
+		return local, t.UPNSuffix
+	}
+	if at > 0 && d.Target.Info.hasSuffix(source.UPN[at+1:]) {
+		return source.UPN[:at], source.UPN[at+1:]
+	}
+	return local, suffix
+}
+
+// originUPN says where a user principal name comes from.
+func (d *Directories) originUPN(source *Recipient, upn string) string {
+	local, suffix := d.upnParts(source)
+	wanted := cut(local, maxCN) + "@" + suffix
+	t := d.Rules.tenantOf(source)
+	switch {
+	case upn == source.UPN:
+		return "source userPrincipalName"
+	case upn != wanted:
+		return "made unique: userPrincipalName " + wanted + " is taken"
+	case t != nil && t.UPNSuffix != "":
+		return "made for the UPN suffix of tenant " + t.Name
+	}
+	return "made of the alias"
+}
 
 // holdsEntry reports whether the target has an entry of that name.
 func (d *Directories) holdsEntry(ctx context.Context, dn DN) (bool, error) {
@@ -125,8 +187,8 @@ func (d *Directories) hasSam(ctx context.Context, sam string) (bool, error) {
 
 // hasUPN asks every domain that the server answers for: UPNs are unique within the
 // forest (MS-ADTS 3.1.1.5.1.3), and one in a domain's own suffix must not be what
-// another account of that domain is also known as. What lies in a domain it does not
-// answer for, the server itself refuses when the user is added.
+// another account of that domain is also known as. The Catalog knows those of the other
+// domains; without one the server itself refuses them when the user is added.
 func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 	at := strings.LastIndexByte(upn, '@')
 	if x := d.Target.index; x != nil {
@@ -141,7 +203,7 @@ func (d *Directories) hasUPN(ctx context.Context, upn string) (bool, error) {
 			return held, err
 		}
 	}
-	return false, nil
+	return d.Target.catalogHolds(ctx, Eq("userPrincipalName", upn))
 }
 
 // hasUPN is Directories.hasUPN of what the index knows.

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"reforest/migrate"
@@ -89,21 +90,22 @@ func (d *Directories) checkSecond(ctx context.Context, pair Pair) ([]migrate.Fin
 	if filter == "" {
 		return nil, nil
 	}
-	var findings []migrate.Finding
-	for _, domain := range d.Target.Info.domainsHeld() {
-		found, err := d.Target.ask(ctx, question{base: domain, filter: filter, answers: func(r *Recipient) bool {
-			return !r.same(pair.Target) && !r.same(pair.Contact) && sharedIdentity(pair.Source, r) != ""
-		}})
-		if err != nil {
-			return nil, fmt.Errorf("look for a second object of %s: %w", pair.Source, err)
-		}
-		for _, second := range found {
-			findings = append(findings, warn("match.second", pair.Source.String(),
-				fmt.Sprintf("%s at the target has the same %s%s.", second.DN, sharedIdentity(pair.Source, second), besideTwin(pair)),
-				"Find out whether both are one person; keep one object, and take what they share off the other."))
-		}
+	found, err := d.Target.askEverywhere(ctx, question{filter: filter, answers: func(r *Recipient) bool {
+		return !r.same(pair.Target) && !r.same(pair.Contact) && sharedIdentity(pair.Source, r) != ""
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("look for a second object of %s: %w", pair.Source, err)
 	}
-	return distinctFindings(findings), nil
+	var findings []migrate.Finding
+	for _, second := range found {
+		if slices.ContainsFunc(pair.noticed, func(f migrate.Finding) bool { return f.Whom == string(second.DN) || strings.Contains(f.What, string(second.DN)) }) {
+			continue // match.other tells of it
+		}
+		findings = append(findings, warn("match.second", pair.Source.String(),
+			fmt.Sprintf("%s at the target has the same %s%s.", second.DN, sharedIdentity(pair.Source, second), besideTwin(pair)),
+			"Find out whether both are one person; keep one object, and take what they share off the other."))
+	}
+	return findings, nil
 }
 
 func besideTwin(pair Pair) string {

@@ -52,7 +52,7 @@ func (d *Directories) twinClass(source *Recipient) string {
 // first two goes where the source sends it, and a group's to the twins of its members; a
 // dynamic group's goes to the source, which alone knows who is in it.
 func (d *Directories) planPlain(ctx context.Context, pair Pair) (Plan, error) {
-	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkPlain(pair))}
+	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkPlain(pair), d.checkTenant(pair.Source))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil
 	}
@@ -69,6 +69,9 @@ func (d *Directories) planPlain(ctx context.Context, pair Pair) (Plan, error) {
 		e.addTo(&plan, Target, whyPlain)
 	}
 	d.answerPlain(&plan, pair)
+	if err := d.planContact(ctx, &plan, pair); err != nil {
+		return Plan{}, err
+	}
 	err := d.checkAllTaken(ctx, &plan, pair)
 	plan.stamp(pair.Source.GUID)
 	return plan, err
@@ -85,7 +88,7 @@ func (d *Directories) joinPlain(e *edit, pair Pair) {
 
 // checkAllTaken adds who else has a name that the plan gives to its pair.
 func (d *Directories) checkAllTaken(ctx context.Context, plan *Plan, pair Pair) error {
-	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return err
 	}
@@ -100,18 +103,12 @@ func (d *Directories) checkPlain(pair Pair) []migrate.Finding {
 		return []migrate.Finding{forbid("source.address", whom, "The source has no SMTP address.", "Give it a primary SMTP address.")}
 	}
 	target := pair.Target
-	if target == nil {
-		return nil
-	}
-	if want := d.twinClass(pair.Source); target.Class != want || target.IsMailbox() {
+	if want := d.twinClass(pair.Source); target != nil && (target.Class != want || target.IsMailbox()) {
 		return []migrate.Finding{forbid("match.class", whom,
 			fmt.Sprintf("%s stands for it at the target (%s) and is a %s; it would be a %s.", target.DN, pair.Evidence, target.Class, want),
 			"Take the shared address off the one that is somebody else.")}
 	}
-	if !pair.Ours {
-		return d.checkMatch(pair)
-	}
-	return nil
+	return d.checkMatch(pair)
 }
 
 func (d *Directories) addPlain(ctx context.Context, source *Recipient) (Change, error) {
@@ -211,7 +208,7 @@ func (d *Directories) plainProxies(source *Recipient, own migrate.LegacyDN) Prox
 	if !source.Proxies.HasSMTP(source.Address()) {
 		proxies = append(proxies, "SMTP:"+string(source.Address()))
 	}
-	for _, v := range source.Proxies {
+	for _, v := range source.Proxies.collapse().legal() {
 		if kind, dn := splitProxy(v); kind != "x500" || migrate.LegacyDN(dn).Key() != own.Key() {
 			proxies = append(proxies, v)
 		}

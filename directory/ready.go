@@ -22,7 +22,7 @@ var schemaAttrs = []string{
 // without Exchange's attributes, a target OU or database that is not there, no right
 // to create users, a forest where mailboxes belong to Exchange.
 func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
-	findings := append(d.checkRules(), d.checkRoutingDomains()...)
+	findings := slices.Concat(d.checkRules(), d.unknownAttributes(), d.checkRoutingDomains())
 	for _, f := range []*Forest{&d.Source, &d.Target} {
 		if f.Info.HasExchange {
 			findings = append(findings, forbid("exchange.owns-mailboxes", string(f.Side),

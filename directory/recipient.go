@@ -34,10 +34,8 @@ const (
 	typeRoom      int64 = 16
 	typeEquipment int64 = 32
 	typeMailUser  int64 = 128
+	typeTeam      int64 = 137438953472
 )
-
-// accountDisabled is ADS_UF_ACCOUNTDISABLE of userAccountControl (MS-ADTS 2.2.16).
-const accountDisabled = 2
 
 // A Recipient is a directory object that can receive mail, or could.
 type Recipient struct {
@@ -77,7 +75,8 @@ func (r *Recipient) IsMailUser() bool {
 		(r.TargetAddress != "" || r.TypeDetails&typeMailUser != 0)
 }
 
-// Kind returns which kind of mailbox this is, or is prepared to become.
+// Kind returns which kind of mailbox this is, or is prepared to become. A team mailbox
+// is a shared one.
 func (r *Recipient) Kind() string {
 	remote := uint32(r.DisplayType) >> 8 & 0xff // what it is in the other forest
 	local := uint32(r.DisplayType) & 0xff       // what it is in this one
@@ -86,7 +85,7 @@ func (r *Recipient) Kind() string {
 		return KindRoom
 	case r.TypeDetails&typeEquipment != 0, remote == 8, local == 8:
 		return KindEquipment
-	case r.TypeDetails&typeShared != 0, r.MasterSID == migrate.Self:
+	case r.TypeDetails&(typeShared|typeTeam) != 0, r.MasterSID == migrate.Self:
 		return KindShared
 	case r.TypeDetails&typeLinked != 0, r.MasterSID != "":
 		return KindLinked
@@ -94,12 +93,14 @@ func (r *Recipient) Kind() string {
 	return KindUser
 }
 
-// Address returns the address mail is sent to: the primary one, else mail, else the
-// first SMTP address in alphabetical order. "" if there is none at all.
+// Address returns the address mail is sent to: the primary one, of several the one that
+// equals mail, else the alphabetically first; without one mail, else the first SMTP
+// address in alphabetical order. "" if there is none at all.
 func (r *Recipient) Address() migrate.SMTPAddress {
 	primaries := r.Proxies.primaries()
-	if len(primaries) > 1 && slices.Contains(primaries, r.Mail) {
-		return r.Mail
+	isMail := func(a migrate.SMTPAddress) bool { return a.Key() == r.Mail.Key() }
+	if i := slices.IndexFunc(primaries, isMail); i >= 0 {
+		return primaries[i]
 	}
 	if len(primaries) > 0 {
 		return primaries[0]

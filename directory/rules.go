@@ -54,8 +54,15 @@ func RuleOf(id string) (Rule, bool) {
 var batchRules = []Rule{
 	{"batch.other", migrate.Forbid, "The mailbox belongs to another batch that has begun with it.", "Take it off one of the two.", fromOwn},
 	{"batch.same", migrate.Forbid, "Two rows of the batch mean one mailbox.", "Leave one of them in the batch file.", fromOwn},
+	{"match.adopt", migrate.Forbid, "An object matches the person, by evidence that is not enough to change it.", "Decide in the decision file, or list the match rule under match.adopt.", fromOwn},
+	{"match.left", migrate.Forbid, "The decision file leaves the person out.", "Take it off the batch, or change the decision.", fromConfig},
+	{"match.marked-other", migrate.Warn, "A target object that shares something with the person carries another's mark.", "Take what they share off the one that it does not belong to.", fromOwn},
+	{"match.other", migrate.Warn, "Weaker match rules point to another target object.", "Remove the one that is too much, or take what they share off it.", fromOwn},
 	{"match.class", migrate.Forbid, "What stands for a contact or group at the target is of another class.", "Take the shared address off the one that is somebody else.", fromOwn},
-	{"match.contact", migrate.Forbid, "A contact stands for the person at the target.", "Replace it with a mail-enabled user that keeps its addresses.", fromMRS},
+	{"match.contact", migrate.Forbid, "A contact at the target may stand for the person, and is not adopted.", "Decide in the decision file: adopted, it is replaced by a mail user.", fromMRS},
+	{"contact.address-elsewhere", migrate.Forbid, "The contact that is to be replaced sends its mail to somebody else.", "Correct its targetAddress.", fromMRS},
+	{"contact.links-elsewhere", migrate.Forbid, "Objects that the server does not answer for point to the contact that is to be replaced.", "Replace it there by hand.", fromADTS + " 3.1.1.1.6"},
+	{"contact.security-group", migrate.Warn, "The contact is in a security group, whose rights the user will have.", "Take the contact out before.", fromOwn},
 	{"match.group", migrate.Forbid, "A group at the target has an address of the person.", "Take the shared address off the group.", fromMRS},
 	{"match.mailbox", migrate.Forbid, "A mailbox at the target, made by nobody of ours, has an address of the person.", "Find out whose it is, and remove the shared address.", fromMRS},
 	{"match.second", migrate.Warn, "A further target object has the person's mailbox GUID, SID, employeeID, or name and local part.", "Keep one object for one person.", "Exchange, NTDSNoMatch and the resource mailbox wizard"},
@@ -68,6 +75,8 @@ var batchRules = []Rule{
 
 // addressRules are about where mail goes.
 var addressRules = []Rule{
+	{"address.cleaned", migrate.Warn, "An address is not legal, and its cleaned form is written.", "Correct it at the source.", "RFC 5321 4.1.2"},
+	{"address.doubled", migrate.Forbid, "Two source objects have one address, alias or legacyExchangeDN.", "Take it off one of them.", fromProxies},
 	{"address.missing", migrate.Forbid, "The target lacks an address of the source.", "Stage the move again.", fromMRS},
 	{"address.taken", migrate.Forbid, "Somebody else has an address that the move has to write.", "Remove it from one of the two.", fromProxies},
 	{"domain.both", migrate.Forbid, "Mail is to be sent on to a domain that both sides claim as their own.", "Use an address in a domain that one side alone delivers.", fromAccepted},
@@ -85,6 +94,7 @@ var addressRules = []Rule{
 	{"source.primary-none", migrate.Warn, "No SMTP address is marked as primary.", "Mark one (check --mend marks the one that mail names).", fromProxies},
 	{"source.primary-several", migrate.Warn, "Several SMTP addresses are marked as primary.", "Mark one (check --mend keeps the one that mail names).", fromProxies},
 	{"source.routing", migrate.Warn, "The source has no address in the domain that it alone delivers.", "Add one.", fromMRS},
+	{"target.primary-several", migrate.Warn, "Several SMTP addresses of the target are marked as primary; one stays.", "Mark another if that is not the right one.", fromProxies},
 	{"target.address-elsewhere", migrate.Forbid, "The target sends the person's mail to somebody else.", "Correct or clear its targetAddress.", fromMRS},
 	{"x500.missing", migrate.Forbid, "One side lacks a name of the other as X500: replies to old mail bounce.", "Stage the move again.", fromIMCEA},
 	{"x500.one-way", migrate.Warn, "A target object has an X500 name that its source object lacks.", "Stage it again.", fromIMCEA},
@@ -94,6 +104,11 @@ var addressRules = []Rule{
 
 // objectRules are about the source and target objects and their mailboxes.
 var objectRules = []Rule{
+	{"account.disabled", migrate.Warn, "The target account was disabled before, and is left so.", "Enable it, and give it a password.", fromADTS + " 2.2.16"},
+	{"account.owner", migrate.Warn, "Another account owns the target object than the mailbox is to belong to.", "Clear or correct msExchMasterAccountSid.", fromMRS},
+	{"account.two-owners", migrate.Warn, "The target account is enabled although another one is to own the mailbox.", "Disable it, or clear msExchMasterAccountSid.", fromMRS},
+	{"attribute.left-out", migrate.Warn, "A value is not copied, because the target would not take it.", "Correct it at the source, or set it by hand.", fromADTS + " 3.1.1.2.3"},
+	{"mark.taken", migrate.Warn, "adminDescription has another value, so our mark is not set.", "Clear it if nothing else needs it.", fromOwn},
 	{"account.protected", migrate.Warn, "The account is protected by AdminSDHolder: rights in its OU do not reach it.", "Clear adminCount and inherit permissions, or grant on AdminSDHolder.", fromADTS + " 3.1.1.6.1"},
 	{"archive.no-target", migrate.Warn, "The mailbox has an archive and the target has none.", "Make one and move its content.", fromMRS},
 	{"hold.litigation", migrate.Warn, "The mailbox is on litigation hold.", "Ask who ordered it, and set it at the target.", "Exchange, msExchELCMailboxFlags"},
@@ -105,11 +120,14 @@ var objectRules = []Rule{
 	{"source.alt-recipient", migrate.Note, "The source's mail is delivered to somebody else as well.", "", "Exchange, altRecipient"},
 	{"source.disabled", migrate.Warn, "The account is disabled and no other account owns the mailbox.", "Check whether anybody still needs it.", fromMRS},
 	{"source.not-mailbox", migrate.Forbid, "The source object has no mailbox.", "Name the object that has it.", fromMRS},
+	{"source.team-mailbox", migrate.Note, "It is a team mailbox, and becomes a shared one.", "", fromMRS},
 	{"source.two-owners", migrate.Warn, "The account is enabled although another one owns the mailbox.", "Disable it, or clear msExchMasterAccountSid.", fromMRS},
 }
 
 // forestRules are about the forests, the configuration and our own account.
 var forestRules = []Rule{
+	{"check.offline", migrate.Note, "The forests were judged from files.", "", fromOwn},
+	{"check.stale", migrate.Warn, "A file that the forest was judged from is old.", "Collect it again.", fromOwn},
 	{"database.missing", migrate.Forbid, "The target forest has no database of that name.", "Correct the name.", fromConfig},
 	{"database.several", migrate.Forbid, "Several databases have that name.", "Name it by its distinguished name.", fromConfig},
 	{"database.unset", migrate.Forbid, "No target database is named.", "Name one.", fromConfig},
@@ -126,7 +144,13 @@ var forestRules = []Rule{
 	{"rules.legacy-prefix", migrate.Forbid, "The prefix of legacyExchangeDN is malformed.", "Configure /o=Organisation/ou=Group.", fromConfig},
 	{"rules.target-ou", migrate.Forbid, "No OU is named for new target users.", "Configure it.", fromConfig},
 	{"rules.target-routing", migrate.Forbid, "No mail domain is named that only the target delivers.", "Configure it.", fromConfig},
+	{"schema.attributes", migrate.Warn, "The target's schema lacks attributes that the source has; they are not copied.", "Extend it, or leave them behind.", fromADTS + " 3.1.1.2.3"},
+	{"schema.tenants", migrate.Forbid, "The target's schema lacks what keeps companies apart.", "Extend it: Setup.exe /PrepareSchema.", fromADTS + " 3.1.1.2.3"},
 	{"schema.exchange", migrate.Forbid, "The schema lacks attributes of Exchange.", "Extend it: Setup.exe /PrepareSchema.", fromADTS + " 3.1.1.2.3"},
+	{"tenant.leak", migrate.Forbid, "The person could see, or be seen by, another company.", "Make it that of the person's own.", "Exchange, hosting several companies"},
+	{"tenant.none", migrate.Forbid, "The person belongs to none of the tenants.", "Correct what selects the tenants' people.", fromConfig},
+	{"tenant.outside", migrate.Warn, "The target object lies outside of where its company looks for people.", "Move it there.", "Exchange, hosting several companies"},
+	{"tenant.several", migrate.Forbid, "The person belongs to several tenants.", "Correct what selects the tenants' people.", fromConfig},
 	{"target.ou", migrate.Forbid, "The target OU does not exist, or may not be seen.", "Create it, or correct the configuration.", fromConfig},
 }
 

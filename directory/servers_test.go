@@ -162,6 +162,7 @@ func newWireLab(t *testing.T, source, target served) *wireLab {
 	w.lab = &lab{clock: &clock{}, Directories: &directory.Directories{Source: s, Target: f, Rules: directory.Rules{
 		SourceRouting: "mail.alpine.test", TargetRouting: "mail.fabrikam.test", TargetOU: staff,
 		LegacyPrefix: "/o=Fabrikam/ou=Group", Database: target.database,
+		Adopt: directory.DefaultMatch(),
 	}}}
 	database := s.Info.DefaultNC // any entry of the forest will do for a link, but a database is right
 	for entry, err := range s.Reader.Find(t.Context(), directory.Query{Base: s.Info.ConfigNC, Filter: directory.Eq("cn", source.database)}) {

@@ -10,12 +10,7 @@ import (
 	"reforest/migrate"
 )
 
-// What a mail-enabled user carries that is prepared to become a mailbox.
 const (
-	displayPrepared          int32 = -2147483642 // 0x80000006
-	displayPreparedRoom      int32 = -2147481850 // 0x80000706
-	displayPreparedEquipment int32 = -2147481594 // 0x80000806
-
 	versionExchange2010    = "44220983382016"
 	accountDisabledNormal  = "514" // a normal account, disabled (MS-ADTS 2.2.16)
 	whyStage               = "pre-stage the target user"
@@ -30,21 +25,21 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	if d.isPlain(pair) {
 		return d.planPlain(ctx, pair)
 	}
-	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkMatch(pair), d.checkRoute(pair))}
+	plan := Plan{Findings: slices.Concat(d.checkRules(), d.checkMatch(pair), d.checkRoute(pair), d.checkTenant(pair.Source))}
 	if len(plan.Forbidden()) > 0 {
 		return plan, nil
 	}
-	var err error
-	if pair.Target == nil {
-		plan.Changes, err = d.addTarget(ctx, pair.Source)
-	} else {
-		d.completeTarget(&plan, pair)
+	s := stagePlan{Directories: d, pair: pair, plan: &plan, tenant: d.Rules.tenantOf(pair.Source)}
+	if err := s.look(ctx); err != nil {
+		return Plan{}, err
 	}
-	if err != nil {
+	if len(plan.Forbidden()) > 0 {
+		return plan, nil
+	}
+	if err := s.change(ctx); err != nil {
 		return Plan{}, fmt.Errorf("plan the target user of %s: %w", pair.Source, err)
 	}
-	d.completeSource(&plan, pair)
-	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes)
+	atTarget, err := d.Target.checkTaken(ctx, d.holder(pair), plan.Changes, pair.Contact)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -55,6 +50,65 @@ func (d *Directories) PlanStage(ctx context.Context, pair Pair) (Plan, error) {
 	plan.Findings = slices.Concat(plan.Findings, atTarget, atSource)
 	plan.stamp(pair.Source.GUID)
 	return plan, nil
+}
+
+// A stagePlan is one plan of PlanStage in the making.
+type stagePlan struct {
+	*Directories
+	pair    Pair
+	plan    *Plan
+	tenant  *Tenant             // nil: the target is one organisation
+	cleaned []cleaning          // of the source's addresses
+	primary migrate.SMTPAddress // that the target is to have
+	groups  []DN                // that the target user is a direct member of, with a tenant
+}
+
+// look finds out what the plan depends on beside the pair itself.
+func (s *stagePlan) look(ctx context.Context) error {
+	if err := s.readGroups(ctx); err != nil {
+		return err
+	}
+	s.plan.Findings = slices.Concat(s.plan.Findings, s.checkLeaks(), s.checkOwner(s.pair), checkTeam(s.pair.Source), s.checkMark())
+	if err := s.cleanAddresses(ctx); err != nil {
+		return err
+	}
+	s.choosePrimary()
+	return nil
+}
+
+// change plans what both sides lack.
+func (s *stagePlan) change(ctx context.Context) error {
+	user, err := s.changeTarget(ctx)
+	if err != nil {
+		return err
+	}
+	s.completeSource()
+	s.joinGroup(user)
+	return s.planContact(ctx, s.plan, s.pair)
+}
+
+// changeTarget plans the target user, and returns its name.
+func (s *stagePlan) changeTarget(ctx context.Context) (DN, error) {
+	if s.pair.Target != nil {
+		s.completeTarget()
+		return s.pair.Target.DN, nil
+	}
+	if err := s.addTarget(ctx); err != nil {
+		return "", err
+	}
+	return s.plan.Changes[0].DN, nil
+}
+
+// checkMark tells of a target object that already says something else where our mark
+// would be. It keeps that, and will have to be found by what it shares with the source.
+func (s *stagePlan) checkMark() []migrate.Finding {
+	target := s.pair.Target
+	if target == nil || target.Mark == "" || target.Mark == Mark(s.pair.Source.GUID) {
+		return nil
+	}
+	return []migrate.Finding{warn("mark.taken", s.pair.Source.String(),
+		fmt.Sprintf("%s of %s is %q, and is left so; it does not show that the object stands for the source.", attrMark, target.DN, target.Mark),
+		"Clear it if nothing else needs it.")}
 }
 
 // checkRoute refuses what would make mail vanish: a source without a mailbox or an
@@ -69,9 +123,9 @@ func (d *Directories) checkRoute(pair Pair) []migrate.Finding {
 		return []migrate.Finding{forbid("source.alias", whom,
 			"The source has no alias (mailNickname).", "Give it one: the address for forwarding is made of it.")}
 	}
-	if pair.Source.Address() == "" {
+	if d.sourceAddress(pair.Source) == "" {
 		return []migrate.Finding{forbid("source.address", whom,
-			"The source has no SMTP address.", "Give it a primary SMTP address.")}
+			"The source has no SMTP address that mail can be sent to.", "Give it a primary SMTP address.")}
 	}
 	if loop := d.checkLoop(pair); len(loop) > 0 {
 		return loop
@@ -109,84 +163,66 @@ func (d *Directories) checkLoop(pair Pair) []migrate.Finding {
 
 // addTarget plans a new target user. Every value in it follows from the source and
 // from what the target forest holds, so the same plan comes out again.
-func (d *Directories) addTarget(ctx context.Context, source *Recipient) ([]Change, error) {
-	names, err := d.newNames(ctx, source)
+func (s *stagePlan) addTarget(ctx context.Context) error {
+	source := s.pair.Source
+	names, err := s.newNames(ctx, source)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e := edit{entry: NewEntry(d.place(source).Child("CN", names.cn), nil)}
-	e.add("objectClass", "top", "person", "organizationalPerson", "user")
-	e.fillText("sAMAccountName", names.sam)
-	e.fillText("userPrincipalName", names.upn)
-	e.fillText(attrAccountControl, accountDisabledNormal)
-	e.fillText("displayName", source.DisplayName)
-	e.fillText("mail", string(source.Address()))
-	d.fillBasics(&e, source)
-	e.add(attrProxies, d.targetProxies(source, d.mintLegacy(source)).withPrimary(source.Address())...)
+	e := edit{entry: NewEntry(s.place(source).Child("CN", names.cn), nil)}
+	e.from("constant").add("objectClass", "top", "person", "organizationalPerson", "user")
+	e.from(s.originSam(source, names.sam)).fillText("sAMAccountName", names.sam)
+	e.from(s.originUPN(source, names.upn)).fillText("userPrincipalName", names.upn)
+	e.from("constant").fillText(attrAccountControl, accountDisabledNormal)
+	e.from("constant").fillText(attrMaker, maker)
+	s.fillBasics(&e)
+	e.from(s.originNames()).add(attrProxies, s.targetNames(s.mintLegacy(source))...)
 	for i := range e.mods {
 		e.mods[i].Op = AddValues
 	}
-	return []Change{{Forest: Target, Op: Add, DN: e.entry.DN, Mods: e.mods, Why: whyStage}}, nil
+	s.plan.Changes = append(s.plan.Changes, Change{Forest: Target, Op: Add, DN: e.entry.DN, Mods: e.mods, Why: whyStage})
+	return nil
 }
 
 // completeTarget plans what a target user that is there already lacks. What it has is
-// left alone: whoever is joined keeps their name, numbers and primary address.
-func (d *Directories) completeTarget(plan *Plan, pair Pair) {
-	source, target := pair.Source, pair.Target
-	e := edit{entry: target.Entry}
-	e.fillText("displayName", source.DisplayName)
-	e.fillText("mail", string(source.Address()))
-	d.fillBasics(&e, source)
-	d.joinProxies(&e, source, target)
-	e.addTo(plan, Target, whyStage)
+// left alone, unless a policy says otherwise: whoever is joined keeps their name, numbers
+// and primary address.
+func (s *stagePlan) completeTarget() {
+	e := edit{entry: s.pair.Target.Entry}
+	s.fillBasics(&e)
+	s.joinProxies(&e)
+	e.addTo(s.plan, Target, whyStage)
 }
 
 // fillBasics fills what a new target user and one that is joined have in common. A
 // target that is a mailbox already has its types and its delivery from the switch.
-func (d *Directories) fillBasics(e *edit, source *Recipient) {
-	e.fillText("mailNickname", source.Alias)
-	e.fillText(attrLegacy, string(d.mintLegacy(source)))
-	e.fillText(attrVersion, versionExchange2010)
-	for _, attr := range galAttrs {
-		e.fill(attr, source.Entry.Bytes(attr)...)
-	}
+func (s *stagePlan) fillBasics(e *edit) {
+	source := s.pair.Source
+	e.from("constant").fillText(attrMark, Mark(source.GUID))
+	e.from("made of the source mailbox and the alias").fillText(attrLegacy, string(s.mintLegacy(source)))
+	e.from("constant").fillText(attrVersion, versionExchange2010)
+	s.fillCopied(e)
+	s.fillTenant(e)
 	if e.entry.Has(attrHomeMDB) || e.entry.Has(attrHomeServer) {
 		return
 	}
-	e.fillText(attrTargetAddress, "SMTP:"+string(d.sourceAddress(source)))
-	e.setText(attrTypeDetails, number(typeMailUser))
-	if !strings.HasPrefix(e.entry.First(attrDisplayType), "-") { // a prepared one, such as a linked user's, stays
-		e.setText(attrDisplayType, number(preparedDisplay(source.Kind())))
+	e.from("source address").fillText(attrTargetAddress, "SMTP:"+string(s.sourceAddress(source)))
+	e.from("constant").setText(attrTypeDetails, number(typeMailUser))
+	e.from("constant").setText(attrDisplayType, number(s.stagedDisplay(s.pair)))
+	if o := s.ownerOf(s.pair); o.linked() {
+		o.fill(e)
 	}
-}
-
-// joinProxies adds the addresses the target lacks. A target that has a primary address
-// keeps it; there is never a second.
-func (d *Directories) joinProxies(e *edit, source, target *Recipient) {
-	primary := source.Address()
-	if len(target.Proxies.primaries()) > 0 {
-		primary = ""
-	}
-	want := d.targetProxies(source, target.Legacy).withPrimary(primary)
-	if primary != "" && target.Proxies.HasSMTP(primary) {
-		// The address is there as a secondary one. Only a replacement can raise it: the
-		// server takes SMTP: and smtp: for the same value and refuses the one beside the other.
-		all := append(slices.Clone(target.Proxies), want...)
-		e.setText(attrProxies, all.withPrimary(primary)...)
-		return
-	}
-	e.add(attrProxies, want...)
 }
 
 // completeSource plans what lets the source be found under every name the target has:
 // replies to mail that was sent from the target, and mail to its routing address.
-func (d *Directories) completeSource(plan *Plan, pair Pair) {
-	source := pair.Source
-	names := []migrate.LegacyDN{d.mintLegacy(source)}
-	if pair.Target != nil && pair.Target.Legacy != "" {
-		names = pair.Target.x500()
-	} else if pair.Target != nil {
-		names = append(names, pair.Target.x500()...)
+func (s *stagePlan) completeSource() {
+	source, target := s.pair.Source, s.pair.Target
+	names := []migrate.LegacyDN{s.mintLegacy(source)}
+	if target != nil && target.Legacy != "" {
+		names = target.x500()
+	} else if target != nil {
+		names = append(names, target.x500()...)
 	}
 	e := edit{entry: source.Entry}
 	var values []string
@@ -195,20 +231,21 @@ func (d *Directories) completeSource(plan *Plan, pair Pair) {
 			values = append(values, "X500:"+string(name))
 		}
 	}
-	e.add(attrProxies, append(values, "smtp:"+string(d.routingAddress(source)))...)
-	e.addTo(plan, Source, whyStageBack)
+	e.from("target legacyExchangeDN and X500; routing address made of the alias").
+		add(attrProxies, append(values, "smtp:"+string(s.routingAddress(source)))...)
+	e.addTo(s.plan, Source, whyStageBack)
 }
 
 // targetProxies returns every address that a target named own has to have: all of the
-// source's, its legacyExchangeDN as X500, and the address that only the target
-// delivers. own itself, which the source has as X500, is not one of them.
+// source's that mail can be sent to, its legacyExchangeDN as X500, and the address that
+// only the target delivers. own itself, which the source has as X500, is not one of them.
 func (d *Directories) targetProxies(source *Recipient, own migrate.LegacyDN) Proxies {
-	proxies := slices.DeleteFunc(slices.Clone(source.Proxies), func(v string) bool {
+	proxies := slices.DeleteFunc(source.Proxies.collapse().legal(), func(v string) bool {
 		kind, dn := splitProxy(v)
 		return kind == "x500" && migrate.LegacyDN(dn).Key() == own.Key()
 	})
 	for _, addr := range []migrate.SMTPAddress{source.Address(), d.routingAddress(source)} {
-		if !proxies.HasSMTP(addr) {
+		if illegal(addr) == "" && !proxies.HasSMTP(addr) {
 			proxies = append(proxies, "smtp:"+string(addr))
 		}
 	}
@@ -216,25 +253,6 @@ func (d *Directories) targetProxies(source *Recipient, own migrate.LegacyDN) Pro
 		proxies = append(proxies, "X500:"+string(source.Legacy))
 	}
 	return proxies
-}
-
-// routingAddress returns the address of the person that only the target delivers.
-func (d *Directories) routingAddress(source *Recipient) migrate.SMTPAddress {
-	return migrate.SMTPAddress(source.Alias + "@" + d.Rules.TargetRouting)
-}
-
-// sourceAddress returns the address under which mail from anywhere reaches the source:
-// one in the source's routing domain, the primary one or the alphabetically first if
-// there are several, else the primary address. The target's routing address, which the
-// source also has, never is one.
-func (d *Directories) sourceAddress(source *Recipient) migrate.SMTPAddress {
-	addrs := append([]migrate.SMTPAddress{source.Address()}, slices.Sorted(slices.Values(source.Proxies.SMTP()))...)
-	for _, addr := range addrs {
-		if d.Rules.SourceRouting != "" && strings.EqualFold(addr.Domain(), d.Rules.SourceRouting) {
-			return addr
-		}
-	}
-	return source.Address()
 }
 
 // routes reports whether the source sends its mail to the target's routing address.
@@ -263,16 +281,6 @@ func legacyName(alias string) string {
 		}
 		return r
 	}, alias)
-}
-
-func preparedDisplay(kind string) int32 {
-	switch kind {
-	case KindRoom:
-		return displayPreparedRoom
-	case KindEquipment:
-		return displayPreparedEquipment
-	}
-	return displayPrepared
 }
 
 // hexGUID returns the GUID's octets in hexadecimal.

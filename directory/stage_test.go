@@ -59,6 +59,7 @@ func TestStageNewUser(t *testing.T) {
 		"mail": {"birgit.meier@alpine.test"}, "mailNickname": {"bmeier"}, "legacyExchangeDN": {minted},
 		"targetAddress": {"SMTP:bmeier@mail.alpine.test"}, "msExchRecipientTypeDetails": {"128"},
 		"msExchRecipientDisplayType": {"-2147483642"}, "msExchVersion": {"44220983382016"},
+		"adminDescription": {directory.Mark(l.match(t, string(birgitDN)).Source.GUID)}, "adminDisplayName": {"made by reforest"},
 		"proxyAddresses": {
 			"EUM:4711;phone-context=x", "SIP:birgit@alpine.test", "SMTP:birgit.meier@alpine.test",
 			"X400:c=DE;a= ;p=Alpine;o=Exchange;s=Meier;g=Birgit;", "X500:" + birgitLegacy,
@@ -238,7 +239,16 @@ func TestNamesAreUnique(t *testing.T) {
 		},
 		"hostile": {
 			cn: `Bo,*)(cn="x"+y\`, source: map[string][]string{"sAMAccountName": {"b*)(cn=*"}},
-			wantCN: `Bo,*)(cn="x"+y\`, wantSam: "b*)(cn=*", want: "birgit@group.test",
+			wantCN: `Bo,*)(cn="x"+y\`, wantSam: "b_)(cn__", want: "birgit@group.test",
+		},
+		"no account name that could be one": {
+			cn: "Bo", source: map[string][]string{"sAMAccountName": {`***`}, "mailNickname": {"b/meier."}},
+			wantCN: "Bo", wantSam: "b_meier", want: "birgit@group.test",
+		},
+		"digits alone, and a twin of the cleaned name": {
+			cn: "Bo", source: map[string][]string{"sAMAccountName": {"47:11"}},
+			taken:  []map[string][]string{{"cn": {"x"}, "sAMAccountName": {"47_11"}}},
+			wantCN: "Bo", wantSam: "47_112", want: "birgit@group.test",
 		},
 		"emoji is not cut in two": {
 			cn: strings.Repeat("x", 63) + "😀", wantCN: strings.Repeat("x", 63), wantSam: "bmeier", want: "birgit@group.test",

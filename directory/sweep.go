@@ -26,7 +26,7 @@ func (f *Forest) claimants(ctx context.Context, r *Recipient) ([]migrate.Finding
 	if guid.IsZero() {
 		return nil, nil
 	}
-	found, err := f.ask(ctx, question{
+	found, err := f.askEverywhere(ctx, question{
 		filter:  EqBytes(attrMailboxGUID, guid[:]),
 		keys:    []nameKey{keyOf(keyMailbox, string(guid[:]))},
 		answers: func(other *Recipient) bool { return other.MailboxGUID == guid && !other.same(r) },

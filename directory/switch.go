@@ -12,14 +12,6 @@ import (
 	"reforest/migrate"
 )
 
-// What an object is shown as in address books once it is a mailbox.
-const (
-	displayMailbox   int32 = 1073741824 // 0x40000000: rights can be given to it
-	displayShared    int32 = 0
-	displayRoom      int32 = 7
-	displayEquipment int32 = 8
-)
-
 // noPolicies in msExchPoliciesExcluded keeps address policies from rewriting what the
 // move has written.
 const noPolicies = "{26491cfc-9e50-4857-861b-0cb8df22b5d7}"
@@ -48,7 +40,8 @@ func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) 
 		return Plan{}, err
 	}
 	plan.Rights, plan.Findings = rights.source, append(plan.Findings, rights.findings...)
-	openMailbox(&plan, pair, dn, server, rights.descriptor)
+	d.openMailbox(&plan, pair, dn, server, rights.descriptor)
+	d.planAccount(&plan, pair)
 	return plan, nil
 }
 
@@ -57,46 +50,41 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 	if pair.Target == nil {
 		return []migrate.Finding{forbid("open.no-target", whom, "There is no target user yet.", "Stage the move first.")}
 	}
-	if d.Target.Info.HasExchange && !pair.Target.IsMailbox() {
+	if (d.Target.Info.HasExchange || d.Rules.ExchangeMoves) && !pair.Target.IsMailbox() {
 		return []migrate.Finding{forbid("exchange.owns-mailboxes", whom,
-			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
+			"Exchange runs in the target forest, or is to move the mailboxes, and only its own tools may enable the mailbox there.",
 			"Let Exchange move or enable the mailbox.")}
 	}
 	return append(d.checkMatch(pair), d.checkLoop(pair)...)
 }
 
-func openMailbox(plan *Plan, pair Pair, database DN, server string, rights []byte) {
-	guid := mailboxGUID(pair)
-	kind := pair.Source.Kind()
-	details, display := mailboxTypes(kind)
+func (d *Directories) openMailbox(plan *Plan, pair Pair, database DN, server string, rights []byte) {
+	details, display := d.openedTypes(pair)
 	e := edit{entry: pair.Target.Entry}
-	e.fillText(attrHomeMDB, string(database))
-	e.fill(attrMailboxGUID, guid[:])
-	e.fillText(attrHomeServer, server)
-	e.fillText("mDBUseDefaults", "TRUE")
-	e.fill(attrMailboxSecurity, rights)
-	e.fillText(attrVersion, versionExchange2010)
-	if kind == KindShared {
-		self, _ := migrate.Self.Bytes() // a constant that parses
-		e.fill(attrMasterSID, self)
+	e.from("target database").fillText(attrHomeMDB, string(database))
+	openGUID(&e, pair)
+	e.from("server of the target database").fillText(attrHomeServer, server)
+	e.from("constant").fillText("mDBUseDefaults", "TRUE")
+	e.from("source permissions, of the twins").fill(attrMailboxSecurity, rights)
+	e.from("constant").fillText(attrVersion, versionExchange2010)
+	if o := d.ownerOf(pair); o.linked() || pair.Target.Disabled {
+		o.fill(&e)
 	}
-	e.setText(attrTypeDetails, number(details))
-	e.setText(attrDisplayType, number(display))
+	e.from("constant").setText(attrTypeDetails, number(details))
+	e.from("constant").setText(attrDisplayType, number(display))
 	e.addTo(plan, Target, "open the target mailbox")
 }
 
-// mailboxTypes returns msExchRecipientTypeDetails and msExchRecipientDisplayType. A
-// linked mailbox becomes one of the account's own: its account is in the target.
-func mailboxTypes(kind string) (details int64, display int32) {
-	switch kind {
-	case KindShared:
-		return typeShared, displayShared
-	case KindRoom:
-		return typeRoom, displayRoom
-	case KindEquipment:
-		return typeEquipment, displayEquipment
+// openGUID plans the GUID of the target mailbox. The source's own, which is there where
+// Exchange was to move the mailbox, does for a mailbox that Exchange has made alone.
+func openGUID(e *edit, pair Pair) {
+	guid := mailboxGUID(pair)
+	e.from("made of the source mailbox")
+	if target := pair.Target; !target.IsMailbox() && !target.MailboxGUID.IsZero() && target.MailboxGUID == pair.Source.MailboxGUID {
+		e.set(attrMailboxGUID, guid[:])
+		return
 	}
-	return typeUser, displayMailbox
+	e.fill(attrMailboxGUID, guid[:])
 }
 
 // homeServer returns the legacyExchangeDN of the server that the database is on: that
@@ -153,7 +141,7 @@ func (d *Directories) PlanDeliver(ctx context.Context, pair Pair) (Plan, error) 
 		return Plan{Findings: stop}, err
 	}
 	e := edit{entry: pair.Target.Entry}
-	e.clear(attrTargetAddress)
+	e.from("the target delivers").clear(attrTargetAddress)
 	var plan Plan
 	e.addTo(&plan, Target, "deliver mail at the target")
 	return plan, nil
@@ -176,9 +164,9 @@ func (d *Directories) PlanForward(_ context.Context, pair Pair) (Plan, error) {
 // own, or mail that is sent on and answered is not recognised.
 func (d *Directories) forward(e *edit, source *Recipient) {
 	routing := string(d.routingAddress(source))
-	e.add(attrProxies, "smtp:"+routing)
+	e.from("made of the alias").add(attrProxies, "smtp:"+routing)
 	if !d.routes(source) {
-		e.setText(attrTargetAddress, "SMTP:"+routing)
+		e.from("made of the alias").setText(attrTargetAddress, "SMTP:"+routing)
 	}
 }
 
@@ -201,7 +189,7 @@ func (d *Directories) checkDeliver(ctx context.Context, pair Pair) ([]migrate.Fi
 		forest *Forest
 		holder *Recipient
 	}{{&d.Source, pair.Source}, {&d.Target, pair.Target}} {
-		found, err := side.forest.checkNames(ctx, side.holder, names)
+		found, err := side.forest.checkNames(ctx, names, side.holder)
 		if err != nil {
 			return nil, err
 		}
@@ -251,12 +239,12 @@ func (d *Directories) PlanDisconnect(_ context.Context, pair Pair) (Plan, error)
 	}
 	e := edit{entry: pair.Source.Entry}
 	for _, attr := range mailboxAttrs {
-		e.clear(attr)
+		e.from("no mailbox any more").clear(attr)
 	}
 	d.forward(&e, pair.Source)
-	e.setText(attrTypeDetails, number(typeMailUser))
-	e.setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
-	e.add(attrPoliciesExcluded, noPolicies)
+	e.from("constant").setText(attrTypeDetails, number(typeMailUser))
+	e.from("constant").setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
+	e.from("constant").add(attrPoliciesExcluded, noPolicies)
 	var plan Plan
 	e.addTo(&plan, Source, "disconnect the source mailbox and turn the source into a mail user")
 	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {

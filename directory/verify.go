@@ -82,11 +82,11 @@ func (d *Directories) verifyTarget(pair Pair) []migrate.Finding {
 		findings = append(findings, forbid("verify.target-forwards", whom,
 			fmt.Sprintf("The target mailbox still sends its mail to %s.", target.TargetAddress), "Clear its targetAddress."))
 	}
-	details, display := mailboxTypes(pair.Source.Kind())
+	details, display := d.openedTypes(pair)
 	if target.TypeDetails != details || target.DisplayType != display {
 		findings = append(findings, warn("verify.target-type", whom,
 			fmt.Sprintf("The recipient types are %d and %d; a %s mailbox has %d and %d.",
-				target.TypeDetails, target.DisplayType, pair.Source.Kind(), details, display), "Set them."))
+				target.TypeDetails, target.DisplayType, pair.kind(), details, display), "Set them."))
 	}
 	if n := len(target.Proxies.primaries()); n != 1 {
 		findings = append(findings, forbid("verify.primary", whom,

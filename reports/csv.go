@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -95,30 +94,8 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return buffer.Flush()
 }
 
-var trueNumber = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?$`)
-
-// innerCell finds what would begin a cell where the separator is a semicolon, as in
-// half of Europe: encoding/csv quotes for commas alone.
-var innerCell = regexp.MustCompile(`([;\n\r] *)([=+\-@＝＋－＠])`)
-
-// guard puts a ' before text that a spreadsheet would take for a formula: one that
-// begins, after spaces, with = + - @, a full-width form of them, a tab or a carriage
-// return, and is not a number. Control characters, which Excel refuses or takes for
-// the end of a cell, become U+FFFD; line breaks stay.
-func guard(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
-			return utf8.RuneError
-		}
-		return c
-	}, text)
-	text = innerCell.ReplaceAllString(text, "$1'$2")
-	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " "))
-	if strings.ContainsRune("=+-@\t\r＝＋－＠", first) && !trueNumber.MatchString(text) {
-		return "'" + text
-	}
-	return text
-}
+// guard is batch.Cell: what a spreadsheet would take for a formula is text.
+func guard(text string) string { return batch.Cell(text) }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 

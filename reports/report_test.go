@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -267,6 +268,9 @@ func csvRows(t *testing.T, data []byte) []map[string]string {
 	}
 	return rows
 }
+
+// trueNumber is what may begin with a sign.
+var trueNumber = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?$`)
 
 func TestCSVHasNoFormula(t *testing.T) {
 	t.Parallel()

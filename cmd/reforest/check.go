@@ -14,11 +14,14 @@ import (
 
 type checkOptions struct {
 	*globalOptions
-	rules  bool
-	all    bool
-	mend   bool
-	yes    bool
-	dryRun bool
+	rules   bool
+	all     bool
+	mend    bool
+	yes     bool
+	dryRun  bool
+	collect string   // the side to collect
+	out     string   // the file to collect to
+	offline []string // files to judge from
 }
 
 func newCheckCommand(env *environment, global *globalOptions) *cobra.Command {
@@ -28,8 +31,10 @@ func newCheckCommand(env *environment, global *globalOptions) *cobra.Command {
 		Short: "Preflight: look at forests, rights and mailboxes; change nothing",
 		Long: `Check connections, certificates, rights to the target OU, the schema, mail domains and
 the target database; with a batch file also that each mailbox in it can be resolved,
-matched and opened, and every rule about its person. Nothing is changed. What was found
-goes into the store; after seven days, or with other rows, it says nothing any more.
+matched and opened, and every rule about its person. Nothing is changed in either forest.
+What was found goes into the store; after seven days, or with other rows, it says nothing
+any more. Whom only a person can tell apart is asked in the decision file
+(match.decisions), whose answers the next command reads.
 
 With --all both forests are looked through whole: who would get a bounce because no
 object on the other side has the name that old mail is answered to (X500), and mailboxes
@@ -41,12 +46,26 @@ declined, forbids the run.
 
 With --rules the rules are listed: id, severity, meaning, mend and source.
 
+Where no one person may see both forests, each side is collected to a file by somebody
+who may, with a configuration that has that side's directory alone; whoever has both
+files then judges a batch from them, with a configuration that needs no directory, no
+mail server and no password: source.domain, target.domain, target.ou, target.legacy_dn
+and target.database. The rules are the same; the mail servers are not tried. A file that
+is older than seven days is a warning. It holds names, addresses and permissions of
+everybody in the forest, and no password: treat it as what it is.
+
 EXIT STATUS
-  0 nothing forbids a run; 4 something does; 10 usage or configuration;
-  11 another run is working on the store (--mend); 12 a server refused the credentials;
-  1 any other error`,
-		Example: "  reforest check tonight.csv\n  reforest check tonight.csv --mend\n  reforest check --all\n  reforest check --rules",
-		Args:    between(0, 1, "at most one batch file"),
+  0 nothing forbids a run, or the forest is collected; 4 something forbids a run;
+  10 usage or configuration; 11 another run is working on the store (--mend);
+  12 a server refused the credentials; 1 any other error`,
+		Example: `  reforest check tonight.csv
+  reforest check tonight.csv --mend
+  reforest check --all
+  reforest check --rules
+  reforest check --collect source --out alpine.forest
+  reforest check --collect target --out fabrikam.forest
+  reforest check tonight.csv --offline alpine.forest,fabrikam.forest`,
+		Args: between(0, 1, "at most one batch file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCheck(cmd.Context(), env, options, args)
 		},
@@ -56,25 +75,30 @@ EXIT STATUS
 	cmd.Flags().BoolVar(&options.mend, "mend", false, "offer to mend what a plain directory change mends")
 	cmd.Flags().BoolVar(&options.dryRun, "dry-run", false, "with --mend: print what would be mended, and change nothing")
 	cmd.Flags().BoolVarP(&options.yes, "yes", "y", false, "with --mend: do not ask before writing")
+	cmd.Flags().StringVar(&options.collect, "collect", "", "collect one `side`, source or target, to a file, and judge nothing")
+	cmd.Flags().StringVar(&options.out, "out", "", "`file` to collect to; an older one of the same side is replaced")
+	cmd.Flags().StringSliceVar(&options.offline, "offline", nil, "judge from two collected `files`, in any order, separated by a comma")
 	return cmd
 }
 
 func runCheck(ctx context.Context, env *environment, options *checkOptions, args []string) error {
-	if options.rules {
+	switch {
+	case options.rules:
 		return printRules(env, options.globalOptions)
-	}
-	if options.mend && len(args) == 0 {
+	case options.collect != "" || options.out != "":
+		return runCollect(ctx, env, options, args)
+	case len(options.offline) > 0:
+		return runOffline(ctx, env, options, args)
+	case options.mend && len(args) == 0:
 		return usage(errors.New("--mend needs a batch file"))
 	}
 	c, err := loadConfig(options.config)
 	if err != nil {
 		return err
 	}
-	b := plannedBatch{}
-	if len(args) == 1 {
-		if b, err = readBatch(c, args[0]); err != nil {
-			return err
-		}
+	b, err := batchOf(c, args)
+	if err != nil {
+		return err
 	}
 	if options.mend {
 		return checkAndMend(ctx, env, options, c, b)
@@ -83,13 +107,28 @@ func runCheck(ctx context.Context, env *environment, options *checkOptions, args
 		if err := p.sweep(ctx, conn, options.all, len(args) == 1); err != nil {
 			return err
 		}
-		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), saveCheck(ctx, c, b, p))
+		asked := ask(env, c, p.looked, p.open)
+		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), saveCheck(ctx, c, b, p), asked)
 	})
+}
+
+// batchOf reads the batch file, if one is named.
+func batchOf(c *config, args []string) (plannedBatch, error) {
+	if len(args) == 0 {
+		return plannedBatch{}, nil
+	}
+	return readBatch(c, args[0])
 }
 
 // onlyLook makes the preflight of a batch, as far as it has come, and hands it to fn.
 // Nothing is written.
 func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, fn func(*connection, *preflight) error) error {
+	return withRecord(ctx, c, &b, func(st *store.Store) error { return withLook(ctx, env, c, st, b, fn) })
+}
+
+// withRecord hands the store to fn, nil if there is none yet, with the batch as far as
+// the store knows it.
+func withRecord(ctx context.Context, c *config, b *plannedBatch, fn func(*store.Store) error) error {
 	st, err := openToRead(ctx, c)
 	if err != nil {
 		return err
@@ -100,7 +139,7 @@ func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, 
 			return err
 		}
 	}
-	return withLook(ctx, env, c, st, b, fn)
+	return fn(st)
 }
 
 // withLook makes the preflight and hands it to fn.

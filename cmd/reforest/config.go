@@ -15,23 +15,28 @@ import (
 // A config is the configuration file. Every key is documented in the file that
 // "reforest init" writes.
 type config struct {
-	Store   string        `yaml:"store"`
-	Reports string        `yaml:"reports"`
-	Source  sourceConfig  `yaml:"source"`
-	Target  targetConfig  `yaml:"target"`
-	Retry   retryConfig   `yaml:"retry"`
-	Switch  switchConfig  `yaml:"switch"`
-	Stage   stageConfig   `yaml:"stage"`
-	Clean   cleanConfig   `yaml:"clean"`
-	Limits  limitsConfig  `yaml:"limits"`
-	path    string        // of the file
-	place   map[string]at // where each key stands in it
+	Store   string       `yaml:"store"`
+	Reports string       `yaml:"reports"`
+	Source  sourceConfig `yaml:"source"`
+	Target  targetConfig `yaml:"target"`
+	Retry   retryConfig  `yaml:"retry"`
+	Switch  switchConfig `yaml:"switch"`
+	Match   matchConfig  `yaml:"match"`
+	Stage   stageConfig  `yaml:"stage"`
+	Clean   cleanConfig  `yaml:"clean"`
+	Limits  limitsConfig `yaml:"limits"`
+	// Attributes are the policies of single attributes, by name.
+	Attributes map[string]string `yaml:"attributes"`
+	Tenants    []tenantConfig    `yaml:"tenants"`
+	path       string            // of the file
+	place      map[string]at     // where each key stands in it
 }
 
 type sourceConfig struct {
 	Directory  directoryConfig `yaml:"directory"`
 	Mail       mailConfig      `yaml:"mail"`
 	Domain     string          `yaml:"domain"`
+	Domains    []string        `yaml:"domains"`
 	LegacySIDs []string        `yaml:"legacy_sids"`
 }
 
@@ -39,9 +44,12 @@ type targetConfig struct {
 	Directory directoryConfig `yaml:"directory"`
 	Mail      mailConfig      `yaml:"mail"`
 	Domain    string          `yaml:"domain"`
+	Domains   []string        `yaml:"domains"`
 	OU        string          `yaml:"ou"`
 	LegacyDN  string          `yaml:"legacy_dn"`
 	Database  string          `yaml:"database"`
+	Accounts  string          `yaml:"accounts"`
+	Mover     string          `yaml:"mover"`
 }
 
 type directoryConfig struct {
@@ -52,6 +60,7 @@ type directoryConfig struct {
 	Bind       string    `yaml:"bind"`
 	Password   secretRef `yaml:"password"`
 	Settle     []string  `yaml:"settle"`
+	Catalog    string    `yaml:"catalog"`
 }
 
 type mailConfig struct {
@@ -86,6 +95,12 @@ type limitsConfig struct {
 	BadItems int64 `yaml:"bad_items"`
 }
 
+// What moves the content of mailboxes.
+const (
+	moverIMAP     = "imap"
+	moverExchange = "exchange"
+)
+
 // defaultBadItems is how many items of one mailbox may be skipped unless told
 // otherwise: enough for what is broken in any old mailbox, too few for a mailbox that
 // cannot be read.
@@ -97,13 +112,30 @@ func defaultConfig() *config {
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
 		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
+		Match:   matchConfig{Rules: directory.DefaultMatch(), Decisions: "decisions.csv"},
 		Clean:   cleanConfig{Permissions: string(directory.TranslatePermissions)},
 		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
 	}
 }
 
+// A need is a part of the configuration that a command cannot do without. The rest may
+// be left out for it, and is not looked at.
+type need int
+
+// The parts of the configuration.
+const (
+	needSource need = 1 << iota // the source's directory
+	needTarget                  // the target's
+	needMail                    // both mail servers
+	needRules                   // what joins the two sides
+	needAll    = needSource | needTarget | needMail | needRules
+)
+
 // loadConfig reads the file and returns every fault at once.
-func loadConfig(path string) (*config, error) {
+func loadConfig(path string) (*config, error) { return loadConfigFor(path, needAll) }
+
+// loadConfigFor is loadConfig for a command that needs parts of it alone.
+func loadConfigFor(path string, needs need) (*config, error) {
 	text, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil, usage(fmt.Errorf("there is no %s here; write one with: reforest init, or rehearse with: reforest demo", path))
@@ -116,7 +148,7 @@ func loadConfig(path string) (*config, error) {
 	faults := decodeStrict(path, text, c)
 	if len(faults.list) == 0 {
 		c.place = faults.place
-		c.check(faults)
+		c.check(faults, needs)
 	}
 	if len(faults.list) > 0 {
 		return nil, usage(faults)
@@ -132,33 +164,51 @@ func (c *config) storePath() string { return within(c.dir(), c.Store) }
 func (c *config) reportsPath() string { return within(c.dir(), c.Reports) }
 
 // check looks for what is missing or cannot work.
-func (c *config) check(f *faults) {
-	for key, value := range map[string]string{
-		"source.directory.url": c.Source.Directory.URL, "source.directory.bind": c.Source.Directory.Bind,
-		"source.directory.password": string(c.Source.Directory.Password),
-		"target.directory.url":      c.Target.Directory.URL, "target.directory.bind": c.Target.Directory.Bind,
-		"target.directory.password": string(c.Target.Directory.Password),
-		"source.mail.imap":          c.Source.Mail.IMAP, "source.mail.password": string(c.Source.Mail.Password),
-		"target.mail.imap": c.Target.Mail.IMAP, "target.mail.password": string(c.Target.Mail.Password),
-		"source.mail.admin": c.Source.Mail.Admin, "target.mail.admin": c.Target.Mail.Admin,
-		"source.domain": c.Source.Domain, "target.domain": c.Target.Domain,
-		"target.ou": c.Target.OU, "target.legacy_dn": c.Target.LegacyDN, "target.database": c.Target.Database,
-	} {
-		if value == "" {
-			f.add(key, "%s is required", key)
-		}
+func (c *config) check(f *faults, needs need) {
+	if needs&needSource != 0 {
+		c.Source.Directory.check("source.directory", c.dir(), f)
 	}
-	c.Source.Directory.check("source.directory", f)
-	c.Target.Directory.check("target.directory", f)
-	c.Source.Mail.check("source.mail", f)
-	c.Target.Mail.check("target.mail", f)
+	if needs&needTarget != 0 {
+		c.Target.Directory.check("target.directory", c.dir(), f)
+	}
+	if needs&needMail != 0 {
+		c.Source.Mail.check("source.mail", c.dir(), f)
+		c.Target.Mail.check("target.mail", c.dir(), f)
+	}
+	if needs&needRules != 0 {
+		c.checkRules(f)
+	}
 	c.checkValues(f)
+	c.Match.check(f)
+	c.checkAttributes(f)
+	c.checkTenants(f)
+	c.checkDomains(f)
 	c.Stage.check(f)
 	c.Clean.check(f)
 	f.sort()
 }
 
-func (c *config) checkValues(f *faults) {
+// required notes those of the keys below prefix that have no value.
+func (f *faults) required(prefix string, values map[string]string) {
+	for key, value := range values {
+		if value == "" {
+			f.add(prefix+"."+key, "%s.%s is required", prefix, key)
+		}
+	}
+}
+
+// file notes that a file is named that is not there.
+func (f *faults) file(key, dir, path string) {
+	if _, err := os.Stat(within(dir, path)); path != "" && err != nil {
+		f.add(key, "%v", err)
+	}
+}
+
+func (c *config) checkRules(f *faults) {
+	f.required("source", map[string]string{"domain": c.Source.Domain})
+	f.required("target", map[string]string{
+		"domain": c.Target.Domain, "ou": c.Target.OU, "legacy_dn": c.Target.LegacyDN, "database": c.Target.Database,
+	})
 	if c.Target.LegacyDN != "" && !strings.HasPrefix(strings.ToLower(c.Target.LegacyDN), "/o=") {
 		f.add("target.legacy_dn", "%q: want organisation and group: /o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)", c.Target.LegacyDN)
 	}
@@ -168,19 +218,20 @@ func (c *config) checkValues(f *faults) {
 	if c.Target.OU != "" && !strings.Contains(c.Target.OU, "=") {
 		f.add("target.ou", "%q: want a distinguished name, such as OU=Moved,DC=fabrikam,DC=example", c.Target.OU)
 	}
-	for key, path := range map[string]string{
-		"source.directory.ca": c.Source.Directory.CA, "source.mail.ca": c.Source.Mail.CA,
-		"target.directory.ca": c.Target.Directory.CA, "target.mail.ca": c.Target.Mail.CA,
-	} {
-		if _, err := os.Stat(within(c.dir(), path)); path != "" && err != nil {
-			f.add(key, "%v", err)
-		}
+	if !oneOf(c.Target.Accounts, "", string(directory.AccountsEnabled), string(directory.AccountsLinked)) {
+		f.add("target.accounts", "%q: want enabled or linked", c.Target.Accounts)
+	}
+	if !oneOf(c.Target.Mover, "", moverIMAP, moverExchange) {
+		f.add("target.mover", "%q: want imap or exchange", c.Target.Mover)
 	}
 	for _, sid := range c.Source.LegacySIDs {
 		if _, err := migrate.ParseSID(sid); err != nil {
 			f.add("source.legacy_sids", "%v", err)
 		}
 	}
+}
+
+func (c *config) checkValues(f *faults) {
 	for key, n := range map[string]int64{
 		"retry.attempts": int64(c.Retry.Attempts), "retry.interval": int64(c.Retry.Interval), "limits.moves": int64(c.Limits.Moves),
 		"limits.writers": int64(c.Limits.Writers),
@@ -200,11 +251,14 @@ func (c cleanConfig) check(f *faults) {
 	}
 }
 
-func (d directoryConfig) check(key string, f *faults) {
+func (d directoryConfig) check(key, dir string, f *faults) {
+	f.required(key, map[string]string{"url": d.URL, "bind": d.Bind, "password": string(d.Password)})
+	f.file(key+".ca", dir, d.CA)
 	d.checkURL(key+".url", d.URL, f)
 	for _, url := range d.Settle {
 		d.checkURL(key+".settle", url, f)
 	}
+	d.checkCatalog(key+".catalog", f)
 }
 
 func (d directoryConfig) checkURL(key, url string, f *faults) {
@@ -218,7 +272,9 @@ func (d directoryConfig) checkURL(key, url string, f *faults) {
 	}
 }
 
-func (m mailConfig) check(key string, f *faults) {
+func (m mailConfig) check(key, dir string, f *faults) {
+	f.required(key, map[string]string{"imap": m.IMAP, "admin": m.Admin, "password": string(m.Password)})
+	f.file(key+".ca", dir, m.CA)
 	if !oneOf(m.Login, "", "master", "plain") {
 		f.add(key+".login", "%q: want master or plain", m.Login)
 	}
@@ -239,11 +295,22 @@ func oneOf(value string, allowed ...string) bool {
 	return false
 }
 
+// directory returns how the side's directory is reached.
+func (c *config) directory(side directory.Side) directoryConfig {
+	if side == directory.Source {
+		return c.Source.Directory
+	}
+	return c.Target.Directory
+}
+
 // rules returns what joins the two organisations.
 func (c *config) rules() directory.Rules {
 	r := directory.Rules{
 		SourceRouting: c.Source.Domain, TargetRouting: c.Target.Domain,
 		TargetOU: directory.DN(c.Target.OU), LegacyPrefix: strings.TrimRight(c.Target.LegacyDN, "/"), Database: c.Target.Database,
+		Match: c.Match.Rules, Adopt: c.Match.Adopt,
+		Attributes: c.policies(), Accounts: directory.AccountMode(c.Target.Accounts), ExchangeMoves: c.Target.Mover == moverExchange,
+		SourceDomains: c.Source.Domains, TargetDomains: c.Target.Domains, Tenants: c.tenants(),
 		GroupContacts: c.Stage.Groups == "contact",
 		Permissions:   directory.PermissionMode(c.Clean.Permissions),
 	}

@@ -15,6 +15,7 @@ import (
 
 	"reforest/batch"
 	"reforest/batch/store"
+	"reforest/directory"
 	"reforest/internal/lab"
 	"reforest/reports"
 )
@@ -142,6 +143,7 @@ func demoConfiguration(world *lab.World) *config {
 		Directory: directoryOf(world.Target, targetPassword), Mail: mailOf(world.Target, targetPassword), Domain: lab.TargetDomain,
 		OU: string(world.TargetOU), LegacyDN: lab.LegacyPrefix, Database: lab.TargetDatabase,
 	}
+	c.Match.Adopt = directory.DefaultMatch()
 	c.Retry.Interval = duration(2 * time.Second)
 	c.Switch.Drain = duration(time.Second)
 	return c

@@ -70,6 +70,7 @@ func evidenceText(pair directory.Pair) string {
 	return fmt.Sprintf("\n  its twin is %s, by %s", pair.Target.DN, pair.Evidence)
 }
 
+// originText prints where the values come from, as far as the plan says so.
 func originText(mod directory.Mod) string {
 	if mod.Origin == "" {
 		return ""

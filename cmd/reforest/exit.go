@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"reforest/batch"
+	"reforest/directory"
 	"reforest/migrate"
 )
 
@@ -42,13 +43,14 @@ var errNeedsPerson = &exitError{exitNeedsPerson, errors.New("some mailboxes or i
 func codeOf(err error) int {
 	var withCode *exitError
 	var file *batch.FileError
+	var decision *directory.DecisionError
 	e := migrate.AsError(err)
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &withCode):
 		return withCode.code
-	case errors.As(err, &file), errors.Is(err, batch.ErrBatchChanged):
+	case errors.As(err, &file), errors.As(err, &decision), errors.Is(err, batch.ErrBatchChanged):
 		return exitUsage
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted

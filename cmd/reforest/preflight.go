@@ -22,8 +22,10 @@ import (
 // A preflight is what was found before anything is written.
 type preflight struct {
 	findings []migrate.Finding
-	pairs    []directory.Pair // of moves that have not begun, in the order of the batch
-	begun    int              // moves under way whose mailboxes were tried
+	pairs    []directory.Pair     // of moves that have not begun, in the order of the batch
+	begun    int                  // moves under way whose mailboxes were tried
+	looked   []migrate.GUID       // source objects that were matched
+	open     []directory.Question // what only a person can answer about them
 	patience *patience
 }
 
@@ -45,13 +47,25 @@ func (p *patience) say(format string, args ...any) {
 // look checks forests, people and mail servers. It writes nothing.
 func look(ctx context.Context, env *environment, conn *connection, st *store.Store, moves []batch.Move) (*preflight, error) {
 	p := &preflight{patience: newPatience(env)}
-	findings, err := conn.directories.CheckForests(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("check the forests: %w", err)
+	if err := p.directories(ctx, conn.directories, st, moves); err != nil {
+		return nil, err
 	}
-	p.findings = append(checkFiles(conn.config), findings...)
+	p.findings = append(p.findings, checkFiles(conn.config)...)
+	if err := p.prove(ctx, conn, moves); err != nil {
+		return nil, err
+	}
+	return p, p.mail(ctx, conn)
+}
+
+// directories checks forests and people, in the directories or in files of them.
+func (p *preflight) directories(ctx context.Context, forests *directory.Directories, st *store.Store, moves []batch.Move) error {
+	findings, err := forests.CheckForests(ctx)
+	if err != nil {
+		return fmt.Errorf("check the forests: %w", err)
+	}
+	p.findings = append(p.findings, findings...)
 	people := batch.Preflight{
-		Directories: conn.directories,
+		Directories: forests,
 		Look: func(move batch.Move, pair directory.Pair) {
 			p.patience.say("Checked %d of %d mailboxes in the directories.", move.Seq+1, len(moves))
 			if pair.Source != nil && pair.Source.IsMailbox() {
@@ -64,20 +78,13 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	}
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
+	p.looked, p.open = people.Questions()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	findings, err = conn.directories.CheckAccess(ctx, p.pairs)
-	p.findings = append(p.findings, findings...)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.prove(ctx, conn, moves); err != nil {
-		return nil, err
-	}
-	err = p.mail(ctx, conn)
-	p.findings = distinct(p.findings)
-	return p, err
+	findings, err = forests.CheckAccess(ctx, p.pairs)
+	p.findings = distinct(append(p.findings, findings...))
+	return err
 }
 
 // distinct leaves out findings that say the same again: what concerns a forest is found

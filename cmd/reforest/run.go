@@ -94,7 +94,7 @@ func runLocked(ctx context.Context, env *environment, options *runOptions, c *co
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	if err := mayRun(ctx, env, conn, st, b); err != nil {
+	if err := mayRun(ctx, env, c, conn, st, b); err != nil {
 		return err
 	}
 	if err := st.Plan(ctx, b.Batch, b.moves); err != nil {
@@ -106,7 +106,7 @@ func runLocked(ctx context.Context, env *environment, options *runOptions, c *co
 // mayRun makes the preflight and refuses the run if it forbids it. Once people of the
 // batch are under way nothing but wrong credentials holds them up: who must not begin
 // fails alone, with the same finding.
-func mayRun(ctx context.Context, env *environment, conn *connection, st *store.Store, b plannedBatch) error {
+func mayRun(ctx context.Context, env *environment, c *config, conn *connection, st *store.Store, b plannedBatch) error {
 	if err := saysOfLastCheck(ctx, env, st, b); err != nil {
 		return err
 	}
@@ -124,10 +124,14 @@ func mayRun(ctx context.Context, env *environment, conn *connection, st *store.S
 	if err := printFindings(env.stderr, p.findings); err != nil {
 		return err
 	}
+	asked := ask(env, c, p.looked, p.open)
 	if b.underWay() {
+		if asked != nil {
+			env.say("%v. Those who are under way go on.", asked)
+		}
 		return nil
 	}
-	return p.forbidden()
+	return errors.Join(p.forbidden(), asked)
 }
 
 // confirmed asks before anything is written, where somebody can answer.

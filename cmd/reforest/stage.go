@@ -179,6 +179,10 @@ func (s *stageRun) stage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	looked, open := staging.Questions()
+	if err := ask(s.env, s.config, looked, open); err != nil {
+		return err
+	}
 	return s.job(ctx, batch.JobStage, func(journal directory.Journal) error {
 		return s.stager(journal, staging.Len()).Run(ctx, staging)
 	})

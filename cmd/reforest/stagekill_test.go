@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -135,14 +136,21 @@ func (s *scene) killedAt(t *testing.T, at int64, stage ldapd.Stage, args ...stri
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "reforest", args...)
+	started := make(chan struct{})
+	run := func() error {
+		err := cmd.Start()
+		close(started)
+		return errors.Join(err, cmd.Wait())
+	}
 	s.onWrites(func(n int64, now ldapd.Stage) error {
 		if n < at || n == at && now < stage {
 			return nil
 		}
+		<-started
 		_ = cmd.Process.Kill() // a second one finds it dead
 		return ldapd.ErrHangUp
 	})
-	got := ended(t, cmd, s.dir, cmd.Run)
+	got := ended(t, cmd, s.dir, run)
 	s.letWrites()
 	if got.code != -1 {
 		t.Fatalf("killed at write %d: exit code %d, want death\n%s", at, got.code, got.stderr)

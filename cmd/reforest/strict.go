@@ -104,22 +104,76 @@ func place(t *token.Token) at { return at{t.Position.Line, t.Position.Column} }
 
 // mapping fills a struct from a mapping node.
 func (f *faults) mapping(node ast.Node, v reflect.Value, path string) {
-	var pairs []*ast.MappingValueNode
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	case *ast.NullNode, *ast.CommentGroupNode:
-		return
-	default:
-		f.list = append(f.list, fault{place(node.GetToken()), strings.TrimPrefix(path+": want keys and values here", ": ")})
-		return
-	}
-	for _, pair := range pairs {
+	for _, pair := range f.pairs(node, path) {
 		f.pair(pair, v, path)
 	}
 }
+
+// pairs returns the keys and values of a mapping node.
+func (f *faults) pairs(node ast.Node, path string) []*ast.MappingValueNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	case *ast.NullNode, *ast.CommentGroupNode:
+		return nil
+	}
+	f.list = append(f.list, fault{place(node.GetToken()), strings.TrimPrefix(path+": want keys and values here", ": ")})
+	return nil
+}
+
+// table fills a map of texts from a mapping node, whose keys are not known beforehand.
+// They are compared without regard to case, as names of attributes are.
+func (f *faults) table(node ast.Node, v reflect.Value, path string) {
+	v.Set(reflect.MakeMap(v.Type()))
+	first := map[string]int{}
+	for _, pair := range f.pairs(node, path) {
+		name, where := pair.Key.GetToken().Value, place(pair.Key.GetToken())
+		if line, twice := first[strings.ToLower(name)]; twice {
+			f.list = append(f.list, fault{where, fmt.Sprintf("%s.%s stands here a second time, first on line %d", path, name, line)})
+			continue
+		}
+		first[strings.ToLower(name)] = where.line
+		f.place[path+"."+name] = where
+		value := reflect.New(v.Type().Elem()).Elem()
+		f.value(pair.Value, value, path+"."+name)
+		v.SetMapIndex(reflect.ValueOf(name), value)
+	}
+}
+
+// sequence fills a list of structs. The first is path.1.
+func (f *faults) sequence(node ast.Node, v reflect.Value, path string) {
+	list, ok := node.(*ast.SequenceNode)
+	if _, empty := node.(*ast.NullNode); empty {
+		return
+	}
+	if !ok {
+		f.list = append(f.list, fault{place(node.GetToken()), path + ": want a list"})
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	for i, item := range list.Values {
+		f.place[itemKey(path, i)] = beginning(item)
+		f.mapping(item, v.Index(i), itemKey(path, i))
+	}
+}
+
+// beginning returns where a node begins: the token of a mapping is the colon in it.
+func beginning(node ast.Node) at {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return place(n.Values[0].Key.GetToken())
+		}
+	case *ast.MappingValueNode:
+		return place(n.Key.GetToken())
+	}
+	return place(node.GetToken())
+}
+
+// itemKey is the key of an item of a list, by which its place is known.
+func itemKey(path string, i int) string { return fmt.Sprintf("%s.%d", path, i+1) }
 
 func (f *faults) pair(pair *ast.MappingValueNode, v reflect.Value, path string) {
 	name := pair.Key.GetToken().Value
@@ -136,6 +190,10 @@ func (f *faults) pair(pair *ast.MappingValueNode, v reflect.Value, path string) 
 		f.list = append(f.list, fault{where, fmt.Sprintf("unknown key %q; did you mean %q?", key, strings.TrimPrefix(path+"."+batch.Nearest(name, known), "."))})
 	case field.Kind() == reflect.Struct:
 		f.mapping(pair.Value, field, key)
+	case field.Kind() == reflect.Map:
+		f.table(pair.Value, field, key)
+	case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
+		f.sequence(pair.Value, field, key)
 	default:
 		f.value(pair.Value, field, key)
 	}

@@ -69,7 +69,7 @@ func (r *rehearsal) run(t *testing.T, meddle func(*connection)) (map[string]batc
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := mayRun(t.Context(), env, conn, st, b); err != nil {
+	if err := mayRun(t.Context(), env, c, conn, st, b); err != nil {
 		return nil, err
 	}
 	if err := st.Plan(t.Context(), b.Batch, b.moves); err != nil {

@@ -19,7 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/batch/store"
+	"reforest/directory"
 	"reforest/internal/lab/real"
+	"reforest/migrate"
 )
 
 const (
@@ -173,6 +175,7 @@ func (w *twoForests) configuration() string {
 	return "source:" + side(l.Source, l.SourceMail, "SOURCE", "master") +
 		"target:" + side(l.Target, l.TargetMail, "TARGET", "plain") +
 		fmt.Sprintf("  ou: %q\n  legacy_dn: %q\n  database: MBX-F2\n", l.Target.OU("Migrated"), targetLegacy) +
+		"match: {adopt: [sid-history, master-sid, mailbox-guid, x500, smtp, mail]}\n" +
 		"retry: {interval: \"00:00:01\"}\nswitch: {drain: \"00:00:01\"}\n"
 }
 
@@ -339,6 +342,7 @@ func (w *twoForests) checkTarget(t *testing.T, p real.Person, target real.Entry)
 	details := map[real.Kind]string{real.User: "1", real.Shared: "4", real.Room: "16"}[p.Kind]
 	for attr, values := range map[string][]string{
 		"targetAddress": nil, "homeMDB": {w.lab.Target.DatabaseDN("MBX-F1")}, "msExchRecipientTypeDetails": {details}, "mailNickname": {p.Alias},
+		"adminDescription": {directory.Mark(migrate.GUID(p.GUID))},
 	} {
 		if diff := cmp.Diff(values, target[attr]); diff != "" {
 			t.Errorf("%s at the target: %s: %s", p.Name, attr, diff)
@@ -439,12 +443,13 @@ func surplus(a, b []real.Message) (n int) {
 }
 
 // steady returns what of an entry is the same in every run: without what the server
-// makes anew for a new object, and without rights, which name such things.
+// makes anew for a new object, and without rights and our mark, which name such things.
 func steady(e real.Entry) real.Entry {
 	kept := maps.Clone(e)
 	for _, volatile := range []string{
 		"objectGUID", "objectSid", "uSNCreated", "uSNChanged", "whenCreated", "whenChanged", "pwdLastSet",
 		"nTSecurityDescriptor", "dSCorePropagationData", "lastLogon", "logonCount", "badPasswordTime", "badPwdCount",
+		"adminDescription",
 	} {
 		delete(kept, volatile)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"reforest/batch"
 	"reforest/directory"
 	"reforest/directory/ldap"
 	"reforest/migrate"
@@ -27,7 +28,11 @@ type connection struct {
 // connect logs in to both directories and reads what they are.
 func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
 	conn := &connection{config: c, directories: &directory.Directories{Rules: c.rules()}}
-	var err error
+	decisions, err := batch.LoadDecisions(c.decisionsPath())
+	if err != nil {
+		return nil, usage(err)
+	}
+	conn.directories.Rules.Decisions = decisions
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
 	}
@@ -50,13 +55,9 @@ func (c *connection) Close() (err error) {
 
 func (c *connection) forest(ctx context.Context, env *environment, conf *config, side directory.Side, d directoryConfig) (directory.Forest, error) {
 	f := directory.Forest{Side: side, Account: d.Bind}
-	password, err := d.Password.resolve(conf.dir(), env.getenv)
+	dial, err := dialConfig(env, conf, side, d)
 	if err != nil {
-		return f, usage(fmt.Errorf("%s.directory.password: %w", side, err))
-	}
-	dial := ldap.Config{
-		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
-		BindDN: d.Bind, Password: string(password),
+		return f, err
 	}
 	conn, err := c.dial(ctx, side, dial)
 	if err != nil {
@@ -71,11 +72,31 @@ func (c *connection) forest(ctx context.Context, env *environment, conf *config,
 		}
 		f.Watch = append(f.Watch, watched)
 	}
+	if d.Catalog != "" {
+		dial.URL, dial.ServerName = d.Catalog, ""
+		catalog, err := c.dial(ctx, side, dial)
+		if err != nil {
+			return f, err
+		}
+		f.Catalog = catalog
+	}
 	f.Info, err = directory.Survey(ctx, conn)
 	if err != nil {
 		return f, fmt.Errorf("survey the %s directory: %w", side, err)
 	}
 	return f, nil
+}
+
+// dialConfig says how to log in to one side's directory.
+func dialConfig(env *environment, conf *config, side directory.Side, d directoryConfig) (ldap.Config, error) {
+	password, err := d.Password.resolve(conf.dir(), env.getenv)
+	if err != nil {
+		return ldap.Config{}, usage(fmt.Errorf("%s.directory.password: %w", side, err))
+	}
+	return ldap.Config{
+		URL: d.URL, StartTLS: d.StartTLS, CAFile: within(conf.dir(), d.CA), ServerName: d.ServerName,
+		BindDN: d.Bind, Password: string(password),
+	}, nil
 }
 
 func (c *connection) dial(ctx context.Context, side directory.Side, config ldap.Config) (*ldap.Conn, error) {

@@ -29,6 +29,9 @@ type Config struct {
 	// CAFile is a PEM file of the authorities that are trusted; empty means those of
 	// the operating system.
 	CAFile string
+	// GlobalCatalog says that URL leads to a global catalog; the ports 3268 and 3269 say so
+	// by themselves.
+	GlobalCatalog bool
 	// ServerName is the name the server's certificate must carry; empty means the
 	// host of URL.
 	ServerName string

@@ -47,7 +47,7 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 }
 
 // DefaultNamingContext returns the DN of the domain, where a Query without a base
-// looks.
+// looks, but on a global catalog.
 func (c *Conn) DefaultNamingContext() directory.DN { return c.naming }
 
 // Server returns the URL of the server. Where its host is a name that the server does not
@@ -62,8 +62,11 @@ func (c *Conn) Server() string {
 }
 
 // GlobalCatalog reports whether the URL leads to a global catalog, which holds a part of
-// every entry's attributes alone, by its port, 3268 or 3269.
+// every entry's attributes alone: by its port, 3268 or 3269, or because Config says so.
 func (c *Conn) GlobalCatalog() bool {
+	if c.pool.endpoint.GlobalCatalog {
+		return true
+	}
 	_, port, err := net.SplitHostPort(c.pool.endpoint.address)
 	return err == nil && (port == "3268" || port == "3269")
 }
@@ -93,11 +96,10 @@ func (c *Conn) Get(ctx context.Context, dn directory.DN, attrs ...string) (*dire
 }
 
 // Find yields what matches, however much it is, a page at a time. The sequence
-// ends with the first error.
+// ends with the first error. Without a base it searches the domain, and on a global
+// catalog the whole forest.
 func (c *Conn) Find(ctx context.Context, query directory.Query) iter.Seq2[*directory.Entry, error] {
-	if query.Base == "" {
-		query.Base = c.naming
-	}
+	query.Base = c.base(query.Base)
 	return func(yield func(*directory.Entry, error) bool) {
 		f := &finding{query: query, size: c.pool.endpoint.PageSize, yield: yield}
 		read := func(w *wire) error { return f.run(ctx, w) }
@@ -107,6 +109,15 @@ func (c *Conn) Find(ctx context.Context, query directory.Query) iter.Seq2[*direc
 			yield(nil, err)
 		}
 	}
+}
+
+// base returns where a search begins. On the ports of a global catalog the root itself is
+// a base, and every domain of the forest lies below it.
+func (c *Conn) base(asked directory.DN) directory.DN {
+	if asked == "" && !c.GlobalCatalog() {
+		return c.naming
+	}
+	return asked
 }
 
 // Write carries out the change as one LDAP operation. Where the connection is
@@ -121,6 +132,9 @@ func (c *Conn) Write(ctx context.Context, change directory.Change) error {
 		return err
 	}
 	defer c.pool.give(w)
+	if operation.secret && !w.secured() {
+		return refusal("ldap.Write", errPasswordPlain)
+	}
 	err = w.run(ctx, func() error { return operation.send(w.conn) })
 	err = failure(ctx, operation.name, err)
 	if lost(err) {

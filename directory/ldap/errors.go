@@ -116,6 +116,9 @@ func (c *Conn) rightHint(change directory.Change) string {
 	if names(attrsOf(change), sdAttr) {
 		right += ", and Modify Permissions (WRITE_DAC)"
 	}
+	if names(attrsOf(change), passwordAttr) {
+		right += ", and Reset Password"
+	}
 	return "grant " + c.pool.endpoint.BindDN + " the right " + right
 }
 

@@ -343,3 +343,26 @@ func TestServer(t *testing.T) {
 		}
 	}
 }
+
+// TestSearchBase: without a base a global catalog is searched from the root, where every
+// domain of the forest lies below; a domain controller has its own domain alone.
+func TestSearchBase(t *testing.T) {
+	t.Parallel()
+	const domain, other directory.DN = "DC=corp,DC=test", "OU=People,DC=sub,DC=corp,DC=test"
+	for _, test := range []struct {
+		url         string
+		asked, want directory.DN
+	}{
+		{"ldaps://dc", "", domain},
+		{"ldaps://dc", other, other},
+		{"ldaps://dc:3269", "", ""},
+		{"ldaps://dc:3269", other, other},
+		{"ldaps://dc:10636", "", ""},
+	} {
+		config := ldap.Config{URL: test.url, BindDN: "x", Password: "x", GlobalCatalog: test.url == "ldaps://dc:10636"}
+		got, err := ldap.SearchBase(config, domain, test.asked)
+		if err != nil || got != test.want {
+			t.Errorf("%s, %q: got %q, %v; want %q", test.url, test.asked, got, err, test.want)
+		}
+	}
+}

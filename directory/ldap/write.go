@@ -13,6 +13,8 @@ import (
 type write struct {
 	name string // for errors: "ldap.Add"
 	send func(*goldap.Conn) error
+	// secret says that it carries a password, which only TLS may see.
+	secret bool
 }
 
 func newWrite(change directory.Change) (write, error) {
@@ -38,16 +40,17 @@ func newAdd(change directory.Change) (write, error) {
 		}
 		request.Attribute(mod.Attr, texts(mod.Values))
 	}
-	return write{"ldap.Add", func(c *goldap.Conn) error { return c.Add(request) }}, nil
+	return write{name: "ldap.Add", send: func(c *goldap.Conn) error { return c.Add(request) }}, nil
 }
 
 func newDelete(change directory.Change) write {
 	request := goldap.NewDelRequest(string(change.DN), nil)
-	return write{"ldap.Delete", func(c *goldap.Conn) error { return c.Del(request) }}
+	return write{name: "ldap.Delete", send: func(c *goldap.Conn) error { return c.Del(request) }}
 }
 
 func newModify(change directory.Change) (write, error) {
 	request := goldap.NewModifyRequest(string(change.DN), controlsOf(change))
+	secret := false
 	for _, mod := range change.Mods {
 		values := texts(mod.Values)
 		switch mod.Op {
@@ -57,11 +60,16 @@ func newModify(change directory.Change) (write, error) {
 			request.Delete(mod.Attr, values)
 		case directory.ReplaceValues:
 			request.Replace(mod.Attr, values)
+		case directory.RandomPassword:
+			secret = true
+			if err := setPassword(request, change, mod); err != nil {
+				return write{}, err
+			}
 		default:
 			return write{}, fmt.Errorf("unknown modification %q of %s", mod.Op, mod.Attr)
 		}
 	}
-	return write{"ldap.Modify", func(c *goldap.Conn) error { return c.Modify(request) }}, nil
+	return write{name: "ldap.Modify", send: func(c *goldap.Conn) error { return c.Modify(request) }, secret: secret}, nil
 }
 
 func controlsOf(change directory.Change) []goldap.Control {

@@ -67,7 +67,7 @@ func (c *conn) search(m message, ctl controls) {
 		c.send(m.id, result(opSearchDone, notBound()), nil)
 		return
 	}
-	req.who = c.who
+	req.who, req.global = c.who, c.global
 	if !c.who.admin && !ctl.sdAsked {
 		req.sdParts &^= saclPart // reading it takes a privilege
 	}

@@ -7,7 +7,7 @@ import "slices"
 // Active Directory's and Exchange's.
 func attributeTable() []attribute {
 	return slices.Concat(systemAttributes(), accountAttributes(), personAttributes(),
-		linkAttributes(), mailAttributes(), exchangeAttributes(), extensionAttributes(), configurationAttributes())
+		linkAttributes(), mailAttributes(), exchangeAttributes(), extensionAttributes(), configurationAttributes(), classEntryAttributes())
 }
 
 func systemAttributes() []attribute {

@@ -73,16 +73,26 @@ func (s *store) account(user string, config Config) *object {
 		if !strings.EqualFold(domain, config.NetBIOS) && !strings.EqualFold(domain, config.Domain) {
 			return nil
 		}
-		return s.first("samaccountname", fold(sam))
+		return s.ownAccount(sam)
 	}
 	if o := s.first("userprincipalname", fold(user)); o != nil {
 		return o
 	}
 	if sam, domain, ok := strings.Cut(user, "@"); ok && (strings.EqualFold(domain, config.Domain) || strings.EqualFold(domain, config.NetBIOS)) {
-		return s.first("samaccountname", fold(sam))
+		return s.ownAccount(sam)
 	}
 	o, _ := s.find(user)
 	return o
+}
+
+// ownAccount returns the account of the server's own domain with that name, or nil.
+func (s *store) ownAccount(sam string) *object {
+	for o := range s.index["samaccountname"][fold(sam)].all() {
+		if o.context() == s.root {
+			return o
+		}
+	}
+	return nil
 }
 
 // whoAmI names who is bound, as Active Directory does: u:DOMAIN\user.

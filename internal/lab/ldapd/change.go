@@ -30,7 +30,7 @@ type addition struct {
 
 // add makes an object and returns it. The lock is held for writing.
 func (s *store) add(req addition) (*object, *fault) {
-	o, aux, f := s.place(req)
+	o, aux, f := s.prepare(req)
 	if f != nil {
 		return nil, f
 	}
@@ -54,9 +54,9 @@ func (s *store) add(req addition) (*object, *fault) {
 	return o, nil
 }
 
-// place checks where a new object is to stand and what it is to be. aux are the
+// prepare checks where a new object is to stand and what it is to be. aux are the
 // auxiliary classes that the request names.
-func (s *store) place(req addition) (o *object, aux []string, f *fault) {
+func (s *store) prepare(req addition) (o *object, aux []string, f *fault) {
 	parts, f := parseDN(req.dn)
 	if f != nil {
 		return nil, nil, f

@@ -31,6 +31,9 @@ type Config struct {
 	Address string
 	// PlainAddress is where LDAP with StartTLS listens. Empty means 127.0.0.1:0.
 	PlainAddress string
+	// GlobalAddress is where LDAPS listens for the global catalog. Empty means
+	// 127.0.0.1:0.
+	GlobalAddress string
 	// Authority signs the server's certificate. Nil means one of its own.
 	Authority *Authority
 }
@@ -60,6 +63,7 @@ func (c Config) complete() (Config, error) {
 	c.Organization = either(c.Organization, "First Organization")
 	c.Address = either(c.Address, "127.0.0.1:0")
 	c.PlainAddress = either(c.PlainAddress, "127.0.0.1:0")
+	c.GlobalAddress = either(c.GlobalAddress, "127.0.0.1:0")
 	if c.Authority != nil {
 		return c, nil
 	}

@@ -34,16 +34,18 @@ type conn struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	secure bool // TLS is established
+	global bool // speaks to the global catalog
 	who    identity
 	pages  *pages
 	failed error // of the first write that failed
 }
 
-// serve reads requests until the client leaves or misbehaves.
-func (s *Server) serve(raw net.Conn, secure bool) {
-	c := &conn{server: s, store: s.store, pages: newPages()}
+// serve reads requests until the client leaves or misbehaves. kind says what the port is
+// for.
+func (s *Server) serve(raw net.Conn, kind conn) {
+	c := &conn{server: s, store: s.store, pages: newPages(), global: kind.global}
 	c.attach(raw)
-	if secure && c.startTLS() != nil {
+	if kind.secure && c.startTLS() != nil {
 		return
 	}
 	for c.failed == nil {
@@ -150,6 +152,9 @@ func (c *conn) change(p *ber.Packet, ctl controls) (f *fault, hung bool) {
 	}
 	if p.Tag == opCompare {
 		return c.compare(p), false
+	}
+	if c.global {
+		return refuse(unwilling, "00002035: SvcErr: DSID-031A11E5, problem 5003 (WILL_NOT_PERFORM), data 0, a global catalog cannot be written to"), false
 	}
 	req, f := readWrite(p, ctl)
 	if f != nil {

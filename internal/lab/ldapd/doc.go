@@ -23,14 +23,17 @@
 //
 // # What tests get
 //
+//	GlobalURL          a global catalog: all domains, read only, some attributes
+//	AddDomain          a second domain, which shows in the global catalog alone
 //	OnWrite            a call before and after each write: to look, to refuse, to hang up
-//	Snapshot, Restore  the whole content, GUIDs, SIDs and passwords included
+//	Snapshot, Restore  the whole content, GUIDs, SIDs and passwords included; restored on
+//	                   a second server it plays a replica that lags until then
 //	Dump               the whole content as text, to compare two states
 //	Grant              rights for accounts that are no administrators
 //
 // Rights come from Grant alone: everyone who has logged on may read everything, and
 // security descriptors are kept but not obeyed.
 //
-// Not there: replication, trusts, SASL, inheritance of ACEs, tombstones (a DN that is no
+// Not there: replication by itself, trusts, SASL, inheritance of ACEs, tombstones (a DN that is no
 // link vanishes with what it names), DirSync.
 package ldapd

@@ -59,7 +59,7 @@ func (d *draft) fill(attr, raw string) {
 
 // parse reads values and refuses one that is given twice.
 func (d *draft) parse(a *attribute, raws [][]byte) ([]value, *fault) {
-	var values []value
+	values := make([]value, 0, len(raws))
 	seen := make(map[string]bool, len(raws))
 	for _, raw := range raws {
 		v, f := d.s.parse(a, raw)
@@ -101,8 +101,12 @@ func (d *draft) add(a *attribute, raws [][]byte) *fault {
 	if f != nil {
 		return f
 	}
-	present := slices.Clone(d.now(a.key))
-	has := keys(present)
+	had := d.now(a.key)
+	if len(had) == 0 {
+		d.attrs[a.key] = values // parse has found no value twice
+		return nil
+	}
+	present, has := slices.Grow(slices.Clone(had), len(values)), keys(had)
 	for _, v := range values {
 		switch {
 		case !has[v.key]:
@@ -162,7 +166,9 @@ func (d *draft) commit() {
 		d.s.put(d.o, key, values)
 	}
 	if d.secret != nil {
+		before := d.o.password
 		d.o.password = d.secret
+		d.s.undo.did(func() { d.o.password = before })
 	}
 }
 

@@ -10,6 +10,7 @@ const (
 	sizeLimitExceeded     = 4
 	compareFalse          = 5
 	compareTrue           = 6
+	referral              = 10
 	authMethodUnsupported = 7
 	strongerAuthRequired  = 8
 	adminLimitExceeded    = 11
@@ -34,12 +35,13 @@ const (
 // A fault is an answer other than success. Its text begins, as Active Directory's
 // does, with a Windows error code (MS-ERREF 2.2).
 type fault struct {
-	code int
-	text string
+	code  int
+	text  string
+	refer string // of a referral: the URL to ask instead
 }
 
 func (f *fault) Error() string { return fmt.Sprintf("LDAP result %d: %s", f.code, f.text) }
 
 func refuse(code int, format string, args ...any) *fault {
-	return &fault{code, fmt.Sprintf(format, args...)}
+	return &fault{code: code, text: fmt.Sprintf(format, args...)}
 }

@@ -33,6 +33,7 @@ type filter struct {
 	rule   string
 	value  []byte
 	pieces [3][]string // of substrings: initial, any, final
+	sought *sought     // what value means, once it has been looked up
 }
 
 func malformed() *fault {

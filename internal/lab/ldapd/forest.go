@@ -89,6 +89,7 @@ func (b *builder) configuration(config Config) {
 		b.add(schema.Child("CN", a.name), "attributeSchema", a.described()...)
 	}
 	b.categorize()
+	b.describe()
 	partitions := top.Child("CN", "Partitions")
 	b.add(partitions, "crossRefContainer")
 	if root, _ := b.s.find(string(partitions)); root != nil && len(config.UPNSuffixes) > 0 {
@@ -102,8 +103,8 @@ func (b *builder) configuration(config Config) {
 }
 
 // head adds an object that begins a naming context.
-func (b *builder) head(dn directory.DN, class string) {
-	b.add(dn, class)
+func (b *builder) head(dn directory.DN, class string, attrs ...string) {
+	b.add(dn, class, attrs...)
 	if o, _ := b.s.find(string(dn)); o != nil {
 		o.head = true
 	}

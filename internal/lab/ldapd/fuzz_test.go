@@ -11,30 +11,36 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
-// newTestConn returns a connection to a new forest that is bound as the
-// administrator and whose answers go nowhere.
-func newTestConn(t *testing.T, config Config) *conn {
+// newTestServer returns a server with a new forest that listens nowhere.
+func newTestServer(t testing.TB, config Config) *Server {
 	t.Helper()
 	st, err := newForest(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{config: config, store: st}
+	return &Server{config: config, store: st}
+}
+
+// newTestConn returns a connection that is bound as the administrator and whose answers
+// go nowhere.
+func newTestConn(t *testing.T, s *Server) *conn {
+	t.Helper()
 	client, server := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	t.Cleanup(func() {
 		_ = client.Close()
 		_ = server.Close()
 	})
-	c := &conn{server: s, store: st, pages: newPages(), secure: true}
+	c := &conn{server: s, store: s.store, pages: newPages(), secure: true}
 	c.attach(server)
-	admin, _ := st.find(string(s.AdminDN()))
+	admin, _ := s.store.find(string(s.AdminDN()))
 	c.who = identity{bound: true, guid: admin.guid, admin: true}
 	return c
 }
 
 // FuzzRequest feeds hostile octets to everything between the socket and the store,
-// with an administrator's rights. Nothing may panic, hang, or damage the indexes.
+// with an administrator's rights. Nothing may panic, hang, or damage the indexes, and
+// everything can be taken back.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range requestSeeds(f) {
 		f.Add(seed)
@@ -43,8 +49,10 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	s := newTestServer(f, config)
+	before, dump := s.Snapshot(), s.Dump()
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := newTestConn(t, config)
+		c := newTestConn(t, s)
 		r := bytes.NewReader(raw)
 		began := time.Now()
 		for {
@@ -56,6 +64,10 @@ func FuzzRequest(f *testing.F) {
 				continue // StartTLS would wait for a client's hello
 			}
 			c.handle(m)
+		}
+		checkStore(t, c.store)
+		if err := s.Restore(before); err != nil || s.Dump() != dump {
+			t.Errorf("the forest is not as it was: %v", err)
 		}
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("took %s", took)

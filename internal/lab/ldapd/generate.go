@@ -23,7 +23,7 @@ func (s *store) generate(d *draft) {
 	d.set("whenCreated", now)
 	d.set("whenChanged", now)
 	if len(d.now("ntsecuritydescriptor")) == 0 {
-		d.setSD(s.schema.attrs["ntsecuritydescriptor"], s.standard)
+		d.attrs["ntsecuritydescriptor"] = s.shared
 	}
 	if category := s.categoryOf(o.class); category != nil && len(d.now("objectcategory")) == 0 {
 		d.attrs["objectcategory"] = []value{refTo(category)}
@@ -47,7 +47,7 @@ func (s *store) categoryOf(row *classRow) *object {
 // generatePrincipal adds what users, computers and groups have.
 func (s *store) generatePrincipal(d *draft) {
 	if len(d.now("objectsid")) == 0 {
-		d.set("objectSid", string(s.nextSID()))
+		d.set("objectSid", string(s.nextSID(d.o)))
 	}
 	d.fill("sAMAccountName", fmt.Sprintf("$%06X-%012X", s.rid, binary.BigEndian.Uint64(d.o.guid[8:])>>16))
 	if d.o.class.name == "group" {
@@ -122,8 +122,9 @@ func groupAccountType(groupType int64) string {
 	return strconv.Itoa(kind)
 }
 
-func (s *store) nextSID() []byte {
-	b, err := (s.domain + migrate.SID("-"+strconv.FormatUint(uint64(s.rid), 10))).Bytes()
+// nextSID makes the SID of a new object. The domains of a forest share one sequence here.
+func (s *store) nextSID(o *object) []byte {
+	b, err := (s.domainOf(o) + migrate.SID("-"+strconv.FormatUint(uint64(s.rid), 10))).Bytes()
 	if err != nil {
 		panic("ldapd: the domain's SID cannot be written: " + err.Error())
 	}

@@ -46,7 +46,7 @@ type RefusalError struct {
 }
 
 // Error tells the code and the text.
-func (r RefusalError) Error() string { return (&fault{r.Code, r.Text}).Error() }
+func (r RefusalError) Error() string { return (&fault{code: r.Code, text: r.Text}).Error() }
 
 // A Hook is told of a write. Writes wait for one another while a hook is set, so none
 // comes between a write and its two calls; reads go on. The hook may use the server, but
@@ -91,7 +91,7 @@ func (c *conn) write(req request) (f *fault, hung bool) {
 	if err := s.hook(w, BeforeWrite); err != nil {
 		var refusal RefusalError
 		if errors.As(err, &refusal) {
-			return &fault{refusal.Code, refusal.Text}, false
+			return &fault{code: refusal.Code, text: refusal.Text}, false
 		}
 		return nil, true
 	}
@@ -104,6 +104,9 @@ func (c *conn) write(req request) (f *fault, hung bool) {
 func (c *conn) commit(req request) *fault {
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
+	if f := c.store.elsewhere(string(req.describe().DN)); f != nil {
+		return f
+	}
 	if f := req.authorize(c.store, c.who); f != nil {
 		return f
 	}

@@ -198,6 +198,52 @@ func dumpOf(t *testing.T, snapshot *ldapd.Snapshot) string {
 	return other.Dump()
 }
 
+// TestRestoreOfSeveral goes back and forth between snapshots, with deletions of trees and
+// refused writes in between. The indexes must follow, which the searches show.
+func TestRestoreOfSeveral(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	ou := server.BaseDN().Child("OU", "People")
+	conn := bound(t, server)
+	var snapshots []*ldapd.Snapshot
+	var dumps []string
+	keep := func() {
+		snapshots, dumps = append(snapshots, server.Snapshot()), append(dumps, server.Dump())
+	}
+	keep()
+	seed(t, server, ou, "organizationalUnit", nil)
+	seed(t, server, ou.Child("OU", "Sub"), "organizationalUnit", nil)
+	boss := seedUser(t, server, ou.Child("OU", "Sub"), "boss", nil)
+	for i := range 20 {
+		seedUser(t, server, ou, fmt.Sprint("user", i), ldapd.Attrs{"manager": {string(boss.DN)}, "company": {"Alpine AG"}})
+	}
+	keep()
+	wantCode(t, "a refused write", replace(conn, boss.DN, "title", "a", "b"), 19)
+	tree := []goldap.Control{goldap.NewControlSubtreeDelete()}
+	wantCode(t, "delete a tree", conn.Del(goldap.NewDelRequest(string(ou.Child("OU", "Sub")), tree)), 0)
+	wantCode(t, "rename", conn.ModifyDN(goldap.NewModifyDNRequest(string(ou), "OU=Staff", true, "")), 0)
+	if err := server.Grant(server.BaseDN().Child("CN", "Users"), ldapd.Grant{}); err != nil {
+		t.Fatal(err)
+	}
+	keep()
+	for _, at := range []int{1, 0, 2, 1, 1, 2, 0, 1} {
+		if err := server.Restore(snapshots[at]); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(dumps[at], server.Dump()); diff != "" {
+			t.Fatalf("snapshot %d (-want +got):\n%s", at, diff)
+		}
+		reports, err := conn.Search(searchFor(server.BaseDN(), "(manager="+string(boss.DN)+")"))
+		if want := []int{0, 20, 0}[at]; err != nil || len(reports.Entries) != want {
+			t.Errorf("snapshot %d: got %v, %v, want %d reports", at, reports, err, want)
+		}
+		found, err := conn.Search(searchFor(server.BaseDN(), "(sAMAccountName=user7)", "cn"))
+		if want := min(at, 1); err != nil || len(found.Entries) != want {
+			t.Errorf("snapshot %d: got %v, %v, want %d users", at, found, err, want)
+		}
+	}
+}
+
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	server := start(t)

@@ -109,8 +109,24 @@ func (s *store) categoryKey(className string) (string, bool) {
 	return "", true
 }
 
+// A sought is an assertion value in the form that values are compared by.
+type sought struct {
+	key   string
+	known bool
+}
+
+// sought returns assertion's answer for the filter. It is computed once: a filter serves
+// one search, and that holds the lock.
+func (s *store) sought(f *filter, a *attribute) (key string, known bool) {
+	if f.sought == nil {
+		f.sought = new(sought)
+		f.sought.key, f.sought.known = s.assertion(a, f.value)
+	}
+	return f.sought.key, f.sought.known
+}
+
 func (s *store) matchEqual(f *filter, a *attribute, o *object) truth {
-	key, known := s.assertion(a, f.value)
+	key, known := s.sought(f, a)
 	if !known || a.syntax == sd {
 		return undefined
 	}

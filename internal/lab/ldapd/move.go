@@ -66,11 +66,9 @@ func (s *store) rename(req rename) *fault {
 	if a.upper > 0 && length(a, []byte(first.value)) > a.upper {
 		return refuse(constraintViolation, "00002082: AtrErr: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), %s is longer than %d", a.name, a.upper)
 	}
-	s.unlist(o)
-	delete(o.parent.children, o.rdn.key())
-	o.parent, o.rdn = to, first
-	to.adopt(o)
-	s.enlist(o)
+	parent, name := o.parent, o.rdn
+	s.place(o, to, first)
+	s.undo.did(func() { s.place(o, parent, name) })
 	d.set("name", first.value)
 	d.set(first.attr, first.value)
 	d.stamp(time.Now())
@@ -117,18 +115,27 @@ func newName(o *object, req rename) (rdn, *fault) {
 	return rdn{o.rdn.attr, parts[0].value}, nil
 }
 
-// unlist takes an object and all below it out of the index of DNs.
-func (s *store) unlist(o *object) {
+// place gives an object another parent and another name.
+func (s *store) place(o, parent *object, name rdn) {
+	s.unname(o)
+	delete(o.parent.children, o.rdn.key())
+	o.parent, o.rdn = parent, name
+	parent.adopt(o)
+	s.name(o)
+}
+
+// unname takes an object and all below it out of the index of DNs.
+func (s *store) unname(o *object) {
 	delete(s.byDN, o.dnKey())
 	for _, child := range o.children {
-		s.unlist(child)
+		s.unname(child)
 	}
 }
 
-// enlist enters them again under their new names.
-func (s *store) enlist(o *object) {
+// name enters them again under their new names.
+func (s *store) name(o *object) {
 	s.byDN[o.dnKey()] = o
 	for _, child := range o.children {
-		s.enlist(child)
+		s.name(child)
 	}
 }

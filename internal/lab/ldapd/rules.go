@@ -70,7 +70,7 @@ func (d *draft) checkSAM() *fault {
 	if strings.ContainsAny(sam, forbiddenSAMChars) || strings.HasSuffix(sam, ".") || strings.TrimSpace(sam) == "" || hasControl(sam) {
 		return refuse(constraintViolation, "00000523: SysErr: DSID-031A1256, problem 22 (Invalid argument), sAMAccountName %q", sam)
 	}
-	return d.unique("samaccountname", entryExists, "00000524: UpdErr: DSID-031A11E2, problem 6005 (ENTRY_EXISTS), data 0")
+	return d.unique("samaccountname", d.o.context(), entryExists, "00000524: UpdErr: DSID-031A11E2, problem 6005 (ENTRY_EXISTS), data 0")
 }
 
 func hasControl(text string) bool {
@@ -79,17 +79,19 @@ func hasControl(text string) bool {
 
 // checkUPN holds the names unique in the forest (MS-ADTS 3.1.1.5.1.3).
 func (d *draft) checkUPN() *fault {
-	f := d.unique("userprincipalname", constraintViolation, "000021C8: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90290")
+	f := d.unique("userprincipalname", nil, constraintViolation, "000021C8: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90290")
 	if f != nil {
 		return f
 	}
-	return d.unique("serviceprincipalname", constraintViolation, "000021C7: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90303")
+	return d.unique("serviceprincipalname", nil, constraintViolation, "000021C7: AtrErr: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90303")
 }
 
-func (d *draft) unique(key string, code int, text string) *fault {
+// unique refuses a value that another object has, in a domain or, if that is nil, anywhere
+// in the forest.
+func (d *draft) unique(key string, domain *object, code int, text string) *fault {
 	for _, v := range d.attrs[key] {
 		for other := range d.s.index[key][v.key].all() {
-			if other != d.o {
+			if other != d.o && (domain == nil || other.context() == domain) {
 				return refuse(code, "%s, %s %q belongs to %s", text, key, v.raw, other.dn())
 			}
 		}

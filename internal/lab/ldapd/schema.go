@@ -33,6 +33,7 @@ type attribute struct {
 	link        int    // linkID: even is a forward link, the next odd one its back link
 	system      bool   // written by the server alone
 	index       bool   // has an equality index
+	global      bool   // is held by global catalogs; set by newSchema
 	constructed bool   // computed when it is read, for who reads it
 	on          string // the structural classes that may carry it; empty is all
 
@@ -68,8 +69,10 @@ var theSchema = sync.OnceValue(newSchema)
 
 func newSchema() *schema {
 	s := &schema{attrs: map[string]*attribute{}, classes: map[string]*classRow{}, links: map[int]*attribute{}}
+	global := strings.Fields(strings.ToLower(globalAttributes))
 	for _, a := range attributeTable() {
 		a.key = strings.ToLower(a.name)
+		a.global = isGlobal(a.name, global)
 		s.attrs[a.key] = &a
 		s.ordered = append(s.ordered, &a)
 		if a.link != 0 {

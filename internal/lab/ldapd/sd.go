@@ -270,9 +270,12 @@ func (d *draft) writeSD(a *attribute, raws [][]byte) *fault {
 	return nil
 }
 
-func (d *draft) setSD(a *attribute, sd *descriptor) {
-	raw := sd.bytes()
-	d.attrs[a.key] = []value{{raw: raw, key: string(raw)}}
+func (d *draft) setSD(a *attribute, sd *descriptor) { d.attrs[a.key] = sd.values() }
+
+// values returns the descriptor as the only value of an attribute.
+func (d *descriptor) values() []value {
+	raw := d.bytes()
+	return []value{{raw: raw, key: string(raw)}}
 }
 
 // descriptor returns the object's security descriptor, the standard one if it has

@@ -32,6 +32,7 @@ type search struct {
 	sdParts   int  // the parts of security descriptors that are returned
 	domain    bool // no references to other naming contexts
 	who       identity
+	global    bool // asks the global catalog: all domains, some attributes
 }
 
 // A found is one entry of an answer.
@@ -48,9 +49,12 @@ type foundAttr struct {
 // matches returns all objects that the request means, in order of creation. The
 // lock is held.
 func (s *store) matches(req search) ([]*object, *fault) {
-	base, f := s.must(req.base)
+	base, f := s.baseOf(req)
 	if f != nil {
 		return nil, f
+	}
+	if req.global {
+		s.forGlobal(req.filter)
 	}
 	var result []*object
 	for _, o := range s.scan(base, req) {
@@ -62,30 +66,52 @@ func (s *store) matches(req search) ([]*object, *fault) {
 	return result, nil
 }
 
+// baseOf returns where a search begins. A global catalog takes the empty DN for the whole
+// forest.
+func (s *store) baseOf(req search) (*object, *fault) {
+	if req.global {
+		return s.must(either(req.base, string(s.root.dn())))
+	}
+	if f := s.elsewhere(req.base); f != nil {
+		return nil, f
+	}
+	return s.must(req.base)
+}
+
+// forGlobal makes conditions on attributes that a global catalog does not hold undefined.
+func (s *store) forGlobal(f *filter) {
+	for _, inner := range f.of {
+		s.forGlobal(inner)
+	}
+	if a := s.schema.attrs[strings.ToLower(f.attr)]; a != nil && !a.global {
+		f.attr = ""
+	}
+}
+
 // scan returns the objects in scope, fewer where an index knows which can match.
 func (s *store) scan(base *object, req search) []*object {
 	some, indexed := s.candidates(req.filter)
 	if !indexed || req.scope == scopeBase {
-		return walk(base, req.scope)
+		return walk(base, req.scope, req.global)
 	}
 	var result []*object
 	for o := range some.all() {
-		if inScope(o, base, req.scope) {
+		if inScope(o, base, req) {
 			result = append(result, o)
 		}
 	}
 	return result
 }
 
-func inScope(o, base *object, scope int64) bool {
-	if scope == scopeOne {
-		return o.parent == base && !o.head
+func inScope(o, base *object, req search) bool {
+	if req.scope == scopeOne {
+		return o.parent == base && (req.global || !o.head)
 	}
-	return o.under(base) && o.context() == base.context()
+	return o.under(base) && (req.global || o.context() == base.context())
 }
 
-// walk lists what is in scope. Another naming context below is not.
-func walk(base *object, scope int64) []*object {
+// walk lists what is in scope. Another naming context below is not, unless all are asked.
+func walk(base *object, scope int64, all bool) []*object {
 	if scope == scopeBase {
 		return []*object{base}
 	}
@@ -95,11 +121,11 @@ func walk(base *object, scope int64) []*object {
 	}
 	for _, child := range base.children {
 		switch {
-		case child.head:
+		case child.head && !all:
 		case scope == scopeOne:
 			result = append(result, child)
 		default:
-			result = append(result, walk(child, scopeSub)...)
+			result = append(result, walk(child, scopeSub, all)...)
 		}
 	}
 	return result
@@ -109,15 +135,16 @@ func walk(base *object, scope int64) []*object {
 // has to ask for by themselves (MS-ADTS 3.1.1.3.4.1.2).
 func (s *store) references(req search) []directory.DN {
 	base, f := s.find(req.base)
-	if f != nil || base == nil || req.domain || req.scope == scopeBase {
+	if f != nil || base == nil || !base.head || req.domain || req.global || req.scope == scopeBase {
 		return nil
 	}
 	var heads []directory.DN
-	for _, head := range []*object{s.config} {
-		if head != base && head.under(base) && base.head {
-			heads = append(heads, head.dn())
+	for _, child := range base.children {
+		if child.head {
+			heads = append(heads, child.dn())
 		}
 	}
+	slices.Sort(heads)
 	return heads
 }
 
@@ -126,7 +153,7 @@ func (s *store) show(o *object, req search) found {
 	entry := found{dn: o.dn()}
 	for _, description := range s.wanted(o, req.attrs) {
 		attr, r, ok := s.description(description)
-		if !ok {
+		if !ok || req.global && !attr.global {
 			continue
 		}
 		got, ok := s.shown(o, attr, r, req)

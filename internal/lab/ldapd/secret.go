@@ -65,16 +65,16 @@ func (d *draft) setPassword(raw []byte) *fault {
 	if !ok {
 		return refuse(unwilling, "0000001F: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0, unicodePwd must be quoted UTF-16LE")
 	}
-	if weak(password, d.text("samaccountname")) {
+	if guessable(password, d.text("samaccountname")) {
 		return refuse(constraintViolation, "0000052D: AtrErr: DSID-03190F80, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att unicodePwd")
 	}
 	d.secret = digestOf(password)
 	return nil
 }
 
-// weak applies the default policy: seven characters, of three of four kinds, and
+// guessable applies the default policy: seven characters, of three of four kinds, and
 // not the account's name (MS-SAMR 3.1.1.7.2).
-func weak(password, sam string) bool {
+func guessable(password, sam string) bool {
 	kinds := 0
 	for _, kind := range []func(rune) bool{unicode.IsUpper, unicode.IsLower, unicode.IsDigit, isOther} {
 		if strings.ContainsFunc(password, kind) {

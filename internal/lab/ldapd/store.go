@@ -102,6 +102,7 @@ type store struct {
 	schema   *schema
 	domain   migrate.SID // the domain's objectSid
 	standard *descriptor // of objects that are added without one
+	shared   []value     // standard, as all those objects share it
 
 	mu     sync.RWMutex
 	byDN   map[string]*object
@@ -116,6 +117,7 @@ type store struct {
 	grants map[migrate.GUID][]grant // by who has them
 
 	generation int // raised when everything is replaced by a snapshot
+	undo       undoLog
 }
 
 func newStore() (*store, error) {
@@ -138,8 +140,11 @@ func newStore() (*store, error) {
 	if s.domain, err = newDomainSID(); err != nil {
 		return nil, err
 	}
-	s.standard, err = standardSD(s.domain)
-	return s, err
+	if s.standard, err = standardSD(s.domain); err != nil {
+		return nil, err
+	}
+	s.shared = s.standard.values()
+	return s, nil
 }
 
 func newDomainSID() (migrate.SID, error) {
@@ -170,11 +175,24 @@ func (s *store) nextUSN() int64 {
 func (s *store) enter(o *object) {
 	s.seq++
 	o.seq = s.seq
+	s.list(o)
+	s.undo.did(func() { s.unlist(o) })
+}
+
+func (s *store) list(o *object) {
+	o.gone = false
 	s.byGUID[o.guid] = o
 	s.byDN[o.dnKey()] = o
 	if o.parent != nil {
 		o.parent.adopt(o)
 	}
+}
+
+func (s *store) unlist(o *object) {
+	delete(s.byGUID, o.guid)
+	delete(s.byDN, o.dnKey())
+	delete(o.parent.children, o.rdn.key())
+	o.gone = true
 }
 
 // forget takes the object out, with all links to it and from it.
@@ -187,10 +205,8 @@ func (s *store) forget(o *object) {
 			s.put(source, forward, without(source.attrs[forward], o))
 		}
 	}
-	delete(s.byGUID, o.guid)
-	delete(s.byDN, o.dnKey())
-	delete(o.parent.children, o.rdn.key())
-	o.gone = true
+	s.unlist(o)
+	s.undo.did(func() { s.list(o) })
 }
 
 func without(values []value, o *object) []value {
@@ -199,8 +215,9 @@ func without(values []value, o *object) []value {
 
 // put replaces the values of an attribute and keeps indexes and back links true.
 func (s *store) put(o *object, key string, values []value) {
-	index := s.index[key]
-	for _, v := range o.attrs[key] {
+	index, before := s.index[key], o.attrs[key]
+	s.undo.did(func() { s.put(o, key, before) })
+	for _, v := range before {
 		if index != nil {
 			drop(index, v.key, o)
 		}

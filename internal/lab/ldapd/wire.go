@@ -153,6 +153,11 @@ func result(tag ber.Tag, f *fault) *ber.Packet {
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(f.code), ""))
 	p.AppendChild(octetString("")) // matchedDN; the text names the best match, as Active Directory's does
 	p.AppendChild(octetString(f.text))
+	if f.refer != "" {
+		urls := ber.Encode(ber.ClassContext, ber.TypeConstructed, 3, nil, "")
+		urls.AppendChild(octetString(f.refer))
+		p.AppendChild(urls)
+	}
 	return p
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"reforest/batch"
+	"reforest/directory"
+	"reforest/migrate"
+)
+
+// A matchConfig says by what a person is known at the target, and what of it is enough to
+// change an object that was there before.
+type matchConfig struct {
+	Rules     []directory.MatchRule `yaml:"rules"`
+	Adopt     []directory.MatchRule `yaml:"adopt"`
+	Decisions string                `yaml:"decisions"`
+}
+
+// matchRules are those that a configuration may list.
+func matchRules() []string {
+	rules := []string{string(directory.MatchEmployeeID), string(directory.MatchSam)}
+	for _, rule := range slices.Backward(directory.DefaultMatch()) {
+		rules = slices.Insert(rules, 0, string(rule))
+	}
+	return rules
+}
+
+func (m matchConfig) check(f *faults) {
+	for key, rules := range map[string][]directory.MatchRule{"match.rules": m.Rules, "match.adopt": m.Adopt} {
+		for i, rule := range rules {
+			switch {
+			case rule == directory.MatchMark:
+				f.add(key, "mark is always asked, and first; leave it out")
+			case !slices.Contains(matchRules(), string(rule)):
+				f.add(key, "unknown rule %q; did you mean %q?", rule, batch.Nearest(string(rule), matchRules()))
+			case slices.Contains(rules[:i], rule):
+				f.add(key, "%s is listed twice", rule)
+			case key == "match.adopt" && !slices.Contains(m.Rules, rule):
+				f.add(key, "%s is not among match.rules, so nothing is found by it", rule)
+			}
+		}
+	}
+	if len(m.Rules) == 0 {
+		f.add("match.rules", "name at least one rule, or leave the key out")
+	}
+	if m.Decisions == "" {
+		f.add("match.decisions", "match.decisions is required")
+	}
+}
+
+// checkCatalog checks the URL of a global catalog.
+func (d directoryConfig) checkCatalog(key string, f *faults) {
+	if d.Catalog == "" {
+		return
+	}
+	d.checkURL(key, d.Catalog, f)
+	u, err := url.Parse(d.Catalog)
+	if err != nil || u.Port() != "3269" && u.Port() != "3268" {
+		f.add(key, "%q: want a global catalog, which is known by its port: ldaps://server:3269", d.Catalog)
+	}
+}
+
+// decisionsPath is where questions are asked and answered.
+func (c *config) decisionsPath() string { return within(c.dir(), c.Match.Decisions) }
+
+// ask writes what is left open into the decision file, and says so.
+func ask(env *environment, c *config, looked []migrate.GUID, open []directory.Question) error {
+	left, err := batch.AskInFile(c.decisionsPath(), looked, open)
+	if err != nil {
+		return fmt.Errorf("write the questions down: %w", err)
+	}
+	if left > 0 {
+		env.say("%d questions are open in %s: answer adopt, create or leave in its column Decision, and run the command again.", left, c.decisionsPath())
+	}
+	return nil
+}
