@@ -98,7 +98,9 @@ func (d *Directories) checkSecond(ctx context.Context, pair Pair) ([]migrate.Fin
 	}
 	var findings []migrate.Finding
 	for _, second := range found {
-		if slices.ContainsFunc(pair.noticed, func(f migrate.Finding) bool { return f.Whom == string(second.DN) || strings.Contains(f.What, string(second.DN)) }) {
+		if slices.ContainsFunc(pair.noticed, func(f migrate.Finding) bool {
+			return f.Whom == string(second.DN) || strings.Contains(f.What, string(second.DN))
+		}) {
 			continue // match.other tells of it
 		}
 		findings = append(findings, warn("match.second", pair.Source.String(),

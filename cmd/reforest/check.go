@@ -104,7 +104,7 @@ func runCheck(ctx context.Context, env *environment, options *checkOptions, args
 		return checkAndMend(ctx, env, options, c, b)
 	}
 	return onlyLook(ctx, env, c, b, func(conn *connection, p *preflight) error {
-		if err := p.sweep(ctx, conn, options.all, len(args) == 1); err != nil {
+		if err := p.sweep(ctx, conn.directories, conn.mailboxes, options.all, len(args) == 1); err != nil {
 			return err
 		}
 		asked := ask(env, c, p.looked, p.open)

@@ -110,6 +110,12 @@ func TestCheckAll(t *testing.T) {
 	if _, found := r.lastCheck(t); found {
 		t.Error("a check of no batch was kept as one of the batch")
 	}
+	r.collectBoth(t)
+	files := r.judge(t, "--all")
+	files.wants(t, exitForbidden, "mailbox.split")
+	if online, offline := strings.Count(got.stdout, "[x500."), strings.Count(files.stdout, "[x500."); online != offline {
+		t.Errorf("%d findings about names online, %d from files", online, offline)
+	}
 }
 
 // What cannot be written forbids the run before anything is.

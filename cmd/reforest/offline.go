@@ -35,6 +35,9 @@ func runOffline(ctx context.Context, env *environment, options *checkOptions, ar
 		if err := p.directories(ctx, forests, st, b.moves); err != nil {
 			return err
 		}
+		if err := p.sweep(ctx, forests, nil, options.all, len(args) == 1); err != nil {
+			return err
+		}
 		return printCheck(env, options.globalOptions, p, len(b.moves))
 	})
 }
@@ -92,7 +95,7 @@ func provenance(files map[directory.Side]forestfile.Origin, now time.Time) []mig
 	findings := []migrate.Finding{
 		{
 			Rule: "check.offline", Severity: migrate.Note, Whom: "both forests",
-			What: fmt.Sprintf("Judged from files: %s; %s. Rights are those of these accounts.", asOf(source), asOf(target)),
+			What: fmt.Sprintf("Judged from files: %s; %s. Rights are those of these accounts; what they may write of people was not collected.", asOf(source), asOf(target)),
 		},
 		{
 			Rule: "mail.untried", Severity: migrate.Note, Whom: "both mail servers",

@@ -50,7 +50,11 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err := p.directories(ctx, conn.directories, st, moves); err != nil {
 		return nil, err
 	}
-	p.findings = append(p.findings, checkFiles(conn.config)...)
+	findings, err := conn.directories.CheckAccess(ctx, p.pairs)
+	if err != nil {
+		return nil, err
+	}
+	p.findings = slices.Concat(p.findings, findings, checkFiles(conn.config))
 	if err := p.prove(ctx, conn, moves); err != nil {
 		return nil, err
 	}
@@ -79,11 +83,7 @@ func (p *preflight) directories(ctx context.Context, forests *directory.Director
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
 	p.looked, p.open = people.Questions()
-	if err != nil {
-		return err
-	}
-	findings, err = forests.CheckAccess(ctx, p.pairs)
-	p.findings = distinct(append(p.findings, findings...))
+	p.findings = distinct(p.findings)
 	return err
 }
 

@@ -16,17 +16,18 @@ type storeLister interface {
 
 // sweep looks for what no single person's check can see: with everyone, names that
 // nobody owns and mailboxes that two claim, in both forests; with a batch or everyone,
-// empty mailboxes beside full ones, where the mail driver can list them.
-func (p *preflight) sweep(ctx context.Context, conn *connection, everyone, batch bool) error {
+// empty mailboxes beside full ones, where the mail driver can list them. Without a mail
+// driver nothing can.
+func (p *preflight) sweep(ctx context.Context, forests *directory.Directories, mail any, everyone, batch bool) error {
 	if everyone {
-		if err := p.sweepForests(ctx, conn.directories); err != nil {
+		if err := p.sweepForests(ctx, forests); err != nil {
 			return err
 		}
 	}
 	if !everyone && !batch {
 		return nil
 	}
-	lister, can := any(conn.mailboxes).(storeLister)
+	lister, can := mail.(storeLister)
 	if !can {
 		p.findings = append(p.findings, directory.Unswept("both sides"))
 		return nil
