@@ -16,7 +16,9 @@ type Mend struct {
 
 // Mends returns what can be mended for the pair, by what was read of it. Nothing is
 // guessed: where it takes a decision nobody can see in the directory, there is no mend.
-// Nothing is offered that would give the source an address somebody else has.
+// Nothing is offered that would give the source an address somebody else has. The changes
+// name no Person: they are right whether or not the person is staged, and taking staging
+// back does not take them back.
 func (d *Directories) Mends(ctx context.Context, pair Pair) ([]Mend, error) {
 	var mends []Mend
 	for _, mend := range []func(Pair) (Mend, bool){d.mendPrimary, d.mendLoop, d.mendNames} {
@@ -30,9 +32,6 @@ func (d *Directories) Mends(ctx context.Context, pair Pair) ([]Mend, error) {
 		}
 		if len(taken) > 0 {
 			continue
-		}
-		for i := range m.Plan.Changes {
-			m.Plan.Changes[i].Person = pair.Source.GUID
 		}
 		mends = append(mends, m)
 	}

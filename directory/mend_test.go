@@ -100,7 +100,7 @@ func (l *lab) mendAll(t *testing.T, pair directory.Pair) []string {
 		if err := l.Apply(t.Context(), j, m.Plan); err != nil {
 			t.Fatal(err)
 		}
-		if len(j.changes) != 1 || !j.closed[1] || m.What == "" || j.changes[0].Forest != directory.Source {
+		if len(j.changes) != 1 || !j.closed[1] || m.What == "" || j.changes[0].Forest != directory.Source || !j.changes[0].Person.IsZero() {
 			t.Errorf("%s: journalled %+v", m.Rule, j.changes)
 		}
 		done = append(done, m.Rule)
