@@ -43,7 +43,7 @@ var mailboxAttrs = []string{
 var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, attrLegacy,
-	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, "altRecipient", attrMark,
+	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, attrAltRecipient, attrRedirect, attrMark,
 	"groupType", attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
 }, copiedNames, mailboxAttrs, ruleAttrs))
 

@@ -161,7 +161,7 @@ func checkAccount(source *Recipient) []migrate.Finding {
 	}
 	if source.Entry.Has("altRecipient") {
 		findings = append(findings, note("source.alt-recipient", source.String(),
-			"Its mail is also delivered to "+source.Entry.First("altRecipient")+"; that does not move along."))
+			"Its mail is redirected to "+source.Entry.First("altRecipient")+"; the target redirects it to whoever stands for that recipient, once it delivers."))
 	}
 	return findings
 }

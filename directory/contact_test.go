@@ -404,3 +404,25 @@ func TestContactTurnsUpLate(t *testing.T) {
 		t.Error("the contact has its addresses still")
 	}
 }
+
+// TestContactsAreReplacedInBulk: staging everyone, from an index, comes to the same end,
+// and a second staging plans nothing.
+func TestContactsAreReplacedInBulk(t *testing.T) {
+	t.Parallel()
+	one, bulk := contactLab(t, nil), contactLab(t, nil)
+	if err := one.replaceOnce(t, newJournal(one.clock)); err != nil {
+		t.Fatal(err)
+	}
+	if n := bulk.stageAll(t, newJournal(bulk.clock), directory.Selection{}); n != 6 {
+		t.Errorf("%d changes, want 6", n)
+	}
+	if diff := cmp.Diff(one.target.dump(), bulk.target.dump()); diff != "" {
+		t.Errorf("target (-one +bulk):\n%s", diff)
+	}
+	if diff := cmp.Diff(one.source.dump(), bulk.source.dump()); diff != "" {
+		t.Errorf("source (-one +bulk):\n%s", diff)
+	}
+	if n := bulk.stageAll(t, newJournal(bulk.clock), directory.Selection{}); n != 0 {
+		t.Errorf("a second staging makes %d changes", n)
+	}
+}

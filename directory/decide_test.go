@@ -342,3 +342,41 @@ func TestAddressDoubled(t *testing.T) {
 		}
 	}
 }
+
+// TestStagingLeavesOpen: staging everyone asks the same questions, refuses those who share
+// a name on both sides of it, and takes nobody for what is only planned for another.
+func TestStagingLeavesOpen(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.Rules.Adopt = nil
+	l.source.put(t, birgitDN, birgit())
+	l.source.put(t, doraDN, with(doraMailbox, map[string][]string{"proxyAddresses": {"SMTP:dora@alpine.test", "smtp:bmeier@mail.baltic.test"}}))
+	for cn, alias := range map[string]string{"One": "one", "Two": "two"} {
+		l.source.put(t, people.Child("CN", cn), with(doraMailbox, map[string][]string{
+			"objectGUID": {"guid of one " + alias + "!"}, "mailNickname": {alias}, "msExchMailboxGuid": {"mailbox of " + alias + "  "},
+			"proxyAddresses": {"SMTP:" + alias + "@alpine.test", "smtp:both@alpine.test"},
+		}))
+	}
+	l.target.put(t, staffDN("A"), map[string][]string{"objectClass": {"user"}, "sAMAccountName": {"a"}, "proxyAddresses": shared})
+	staging, err := l.Everyone(t.Context(), directory.Selection{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked, open := staging.Questions()
+	if len(looked) != 4 || len(open) != 1 || open[0].Rule != directory.AskAdopt || open[0].Source != "birgit.meier@alpine.test" {
+		t.Errorf("looked at %d, left open %+v", len(looked), open)
+	}
+	got := map[string][]string{}
+	for p, err := range staging.Plans(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[p.Pair.Source.DN.Name()] = rules(p.Plan.Forbidden())
+		if p.Pair.Target != nil && p.Pair.Target.GUID.IsZero() {
+			t.Errorf("%s is taken for what is not there yet", p.Pair.Source)
+		}
+	}
+	if !slices.Contains(got["One"], "address.doubled") || !slices.Contains(got["Two"], "address.doubled") || !slices.Contains(got["Meier, Birgit"], "match.adopt") {
+		t.Errorf("got %v", got)
+	}
+}

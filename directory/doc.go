@@ -15,6 +15,15 @@
 //	Reader(target) ─┘                                │                      │
 //	                                             --dry-run            Journal, Writer
 //
+// # Who is who
+//
+// Match asks all rules at once and believes the first that finds anything; evidence is
+// told in words, and what points elsewhere is a finding. An object of the target is
+// changed only if it carries our mark for the source object, an earlier step made or found
+// it, the operator adopted it (Decisions), or a rule listed in Rules.Adopt points to it.
+// All else is a Question. A contact that stands for a person never is the target; the
+// target user takes its place.
+//
 // # The steps of a move
 //
 // Each is one PlanX of Directories, in this order. What a step must not do yet, its

@@ -401,10 +401,14 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		p.Plan.Findings = []migrate.Finding{note("match.left", c.source.String(), "It is left out by the decision file.")}
 		return p, nil
 	}
-	var err error
+	doubled, err := s.d.checkDoubled(ctx, c.source)
+	if err != nil {
+		return p, err
+	}
 	if p.Plan, err = s.d.PlanStage(ctx, c.pair); personal(err) {
 		p.Err, p.Plan, err = err, Plan{}, nil
 	}
+	p.Plan.Findings = append(p.Plan.Findings, doubled...)
 	return p, err
 }
 

@@ -152,6 +152,15 @@ func (x *Index) reserve(r *Recipient, source migrate.GUID) {
 	x.add(r)
 }
 
+// isReserved reports whether the object is only about to be made.
+func (x *Index) isReserved(r *Recipient) bool {
+	if x == nil {
+		return false
+	}
+	_, reserved := x.owners[r]
+	return reserved
+}
+
 // lookup returns everyone with the key; of two names with one hash, those of the other
 // as well.
 func (x *Index) lookup(key nameKey) []*Recipient {

@@ -24,7 +24,7 @@ type link struct {
 // links are the linked attributes that are mapped across the forests.
 var links = []link{
 	{name: "manager", back: "directReports", single: true},
-	{name: "altRecipient", back: "altRecipientBL", single: true, delivers: true},
+	{name: attrAltRecipient, back: "altRecipientBL", single: true, delivers: true},
 	{name: "publicDelegates", back: "publicDelegatesBL"},
 	{name: "msExchDelegateListLink", back: "msExchDelegateListBL"},
 	{name: "authOrig", back: "authOrigBL"},
@@ -40,7 +40,10 @@ var links = []link{
 
 // attrRedirect says that a redirected mailbox keeps its mail as well; it means nothing
 // without altRecipient.
-const attrRedirect = "deliverAndRedirect"
+const (
+	attrAltRecipient = "altRecipient"
+	attrRedirect     = "deliverAndRedirect"
+)
 
 // forwardLinks and allLinks name what is read of an entry to plan its links.
 var forwardLinks, allLinks = linkNames()

@@ -72,6 +72,7 @@ func (m *matching) look(ctx context.Context, _ migrate.GUID) (err error) {
 	for _, r := range found {
 		owner, marked := r.MarkedFor()
 		switch {
+		case m.Target.index.isReserved(r): // somebody else's, who was matched before
 		case marked && owner == source.GUID:
 			m.marked = append(m.marked, r)
 		case marked:

@@ -218,5 +218,6 @@ var linkRules = []Rule{
 	{"link.not-adopted", migrate.Warn, "The end of a link is an object that we may not change yet.", "Adopt it, or set the link by hand.", fromOwn},
 	{"link.unseen", migrate.Warn, "The source's server does not show the end of a link.", "Name a global catalog.", fromADTS + " 3.1.1.1.6"},
 	{"link.waiting", migrate.Note, "The end of a link has no twin yet; the link is set when it has.", "", fromMRS},
+	{"redirect.no-twin", migrate.Warn, "Whom the source's mail is redirected to has no twin, so the target does not redirect it.", "Set altRecipient once the twin is there.", "Exchange, altRecipient"},
 	{"undo.changed", migrate.Forbid, "What was staged has been changed by others since, and cannot be taken back whole.", "Take it back by hand, or leave it.", fromOwn},
 }

@@ -140,11 +140,38 @@ func (d *Directories) PlanDeliver(ctx context.Context, pair Pair) (Plan, error) 
 	if err != nil || len(stop) > 0 {
 		return Plan{Findings: stop}, err
 	}
+	var plan Plan
 	e := edit{entry: pair.Target.Entry}
 	e.from("the target delivers").clear(attrTargetAddress)
-	var plan Plan
+	if err := d.redirect(ctx, &plan, &e, pair); err != nil {
+		return Plan{}, err
+	}
 	e.addTo(&plan, Target, "deliver mail at the target")
 	return plan, nil
+}
+
+// redirect has the target redirect mail as the source does, from the moment on at which
+// it delivers: not before, or both would.
+func (d *Directories) redirect(ctx context.Context, plan *Plan, e *edit, pair Pair) error {
+	to := pair.Source.Entry.First(attrAltRecipient)
+	if to == "" || d.Rules.Attributes[strings.ToLower(attrAltRecipient)] == Omit {
+		return nil
+	}
+	end, err := d.linkEnd(ctx, DN(to))
+	if err != nil {
+		return fmt.Errorf("find whom the mail of %s is redirected to: %w", pair.Source, err)
+	}
+	if end.dn == "" {
+		plan.Findings = append(plan.Findings, warn("redirect.no-twin", pair.Source.String(),
+			fmt.Sprintf("Its mail is redirected to %s, for whom nothing stands at the target; from the switch on it is not redirected.", to),
+			"Stage that recipient before the switch, or set altRecipient of the target by hand."))
+		return nil
+	}
+	e.from("the twin of the source's").fillText(attrAltRecipient, string(end.dn))
+	if value := pair.Source.Entry.Bytes(attrRedirect); len(value) > 0 {
+		e.from("source "+attrRedirect).fill(attrRedirect, value...)
+	}
+	return nil
 }
 
 // PlanForward plans that the source, still a mailbox, sends its mail on to the target.

@@ -131,7 +131,7 @@ func TestOfflineSeesEveryFault(t *testing.T) {
 	slices.Sort(rules)
 	rules = slices.Compact(rules)
 	for _, want := range []string{
-		"address.taken", "batch.same", "database.missing", "match.group", "match.mailbox", "match.several", "match.source",
+		"address.taken", "batch.same", "contact.address-elsewhere", "database.missing", "match.group", "match.mailbox", "match.several", "match.source",
 		"source.alt-recipient", "source.disabled", "source.forwards", "source.not-mailbox", "source.primary-several", "x500.source-missing",
 	} {
 		if !slices.Contains(rules, want) {
@@ -144,7 +144,7 @@ func TestOfflineSeesEveryFault(t *testing.T) {
 func (r *rehearsal) plantFaults(t *testing.T) {
 	t.Helper()
 	user := func(cn string) ldapd.Attrs { return ldapd.Attrs{"objectClass": {"user"}, "sAMAccountName": {cn}} }
-	contact := ldapd.Attrs{"objectClass": {"contact"}, "mail": {"bjorn.akesson@alpine.test"}}
+	contact := ldapd.Attrs{"objectClass": {"contact"}, "mail": {"bjorn.akesson@alpine.test"}, "targetAddress": {"SMTP:bjorn@freemail.test"}}
 	seed(t, r.Target, r.TargetOU.Child("CN", "Björn, of old"), contact)
 	group := ldapd.Attrs{"objectClass": {"group"}, "sAMAccountName": {"everybody"}, "proxyAddresses": {"smtp:chloe.lefevre@alpine.test"}}
 	seed(t, r.Target, r.TargetOU.Child("CN", "everybody"), group)

@@ -65,6 +65,18 @@ func (d directoryConfig) checkCatalog(key string, f *faults) {
 // decisionsPath is where questions are asked and answered.
 func (c *config) decisionsPath() string { return within(c.dir(), c.Match.Decisions) }
 
+// decidedRules returns what joins the two organisations, with what the operator has
+// decided so far.
+func (c *config) decidedRules() (directory.Rules, error) {
+	rules := c.rules()
+	decisions, err := batch.LoadDecisions(c.decisionsPath())
+	if err != nil {
+		return rules, usage(err)
+	}
+	rules.Decisions = decisions
+	return rules, nil
+}
+
 // ask writes what is left open into the decision file, and says so.
 func ask(env *environment, c *config, looked []migrate.GUID, open []directory.Question) error {
 	left, err := batch.AskInFile(c.decisionsPath(), looked, open)

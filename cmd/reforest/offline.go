@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -38,13 +39,18 @@ func runOffline(ctx context.Context, env *environment, options *checkOptions, ar
 		if err := p.sweep(ctx, forests, nil, options.all, len(args) == 1); err != nil {
 			return err
 		}
-		return printCheck(env, options.globalOptions, p, len(b.moves))
+		asked := ask(env, c, p.looked, p.open)
+		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), asked)
 	})
 }
 
 // openForests opens the files of the two sides, in whatever order they are named.
 func openForests(ctx context.Context, env *environment, c *config, paths []string) (*directory.Directories, map[directory.Side]forestfile.Origin, error) {
-	d := &directory.Directories{Rules: c.rules()}
+	rules, err := c.decidedRules()
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &directory.Directories{Rules: rules}
 	files := map[directory.Side]forestfile.Origin{}
 	if len(paths) != 2 {
 		return nil, nil, usage(fmt.Errorf("--offline takes two files, one of each side: --offline alpine.forest,fabrikam.forest; there are %d", len(paths)))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"reforest/directory"
 	"reforest/internal/lab"
 	"reforest/internal/lab/ldapd"
 )
@@ -30,6 +31,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	r := newRehearsal(t)
 	plantSmall(t, r)
+	plantContact(t, r)
 	r.edit(t, "writers: 8", "writers: 1") // one write after the other, so that the nth is always the same
 	r.edit(t, "under: []", `under: ["OU=Small,DC=alpine,DC=test"]`)
 	return &scene{r, r.Source.Directory.Snapshot(), r.Target.Directory.Snapshot()}
@@ -74,6 +76,28 @@ func plantSmall(t *testing.T, r *rehearsal) {
 		"objectClass": {"group"}, "sAMAccountName": {"small-team"}, "groupType": {"8"}, "displayName": {"Team"}, "mail": {"team@alpine.test"},
 		"mailNickname": {"team"}, "proxyAddresses": {"SMTP:team@alpine.test"}, "legacyExchangeDN": {"/o=Alpine/ou=G/cn=Recipients/cn=team"},
 		"member": {string(ou.Child("CN", "Boss")), string(ou.Child("CN", "Clerk")), string(ou.Child("CN", "Partner"))}, "msExchRecipientTypeDetails": {"256"},
+	})
+}
+
+// plantContact puts a contact that stands for one of the small into the target, with an
+// address of its own, in a group and as somebody's delegate.
+func plantContact(t *testing.T, r *rehearsal) {
+	t.Helper()
+	base := r.Target.Directory.BaseDN()
+	staff := base.Child("OU", "Staff")
+	contact := staff.Child("CN", "Clerk Two of Alpine")
+	seed(t, r.Target, contact, ldapd.Attrs{
+		"objectClass": {"contact"}, "displayName": {"Clerk Two (Alpine)"}, "mail": {"small2@alpine.test"}, "mailNickname": {"clerk2"},
+		"proxyAddresses": {"SMTP:small2@alpine.test", "smtp:clerk2@contacts.test", "X500:/o=Contacts/cn=clerk2"},
+		"targetAddress":  {"SMTP:small2@alpine.test"}, "legacyExchangeDN": {"/o=Fabrikam/ou=G/cn=Recipients/cn=clerk2"},
+		"msExchRecipientTypeDetails": {"64"}, "company": {"Alpine, as Fabrikam knows it"},
+	})
+	seed(t, r.Target, staff.Child("CN", "Friends of Alpine"), ldapd.Attrs{
+		"objectClass": {"group"}, "sAMAccountName": {"friends"}, "groupType": {"8"}, "mail": {"friends@fabrikam.test"}, "mailNickname": {"friends"},
+		"proxyAddresses": {"SMTP:friends@fabrikam.test"}, "member": {string(contact)},
+	})
+	seed(t, r.Target, staff.Child("CN", "Assistant"), ldapd.Attrs{
+		"objectClass": {"user"}, "sAMAccountName": {"assistant"}, "userAccountControl": {"546"}, "publicDelegates": {string(contact)},
 	})
 }
 
@@ -123,10 +147,27 @@ func (s *scene) letWrites() {
 // writes runs the command undisturbed and returns how many writes it made.
 func (s *scene) writes(t *testing.T, args ...string) (count int64) {
 	t.Helper()
-	s.onWrites(func(n int64, _ ldapd.Stage) error { count = n; return nil })
+	s.onWrites(func(n int64, stage ldapd.Stage) error {
+		count = n
+		if stage == ldapd.AfterWrite {
+			s.contactIsOwned(t, n)
+		}
+		return nil
+	})
 	s.reforest(t, args...).wants(t, exitDone)
 	s.letWrites()
 	return count
+}
+
+// contactIsOwned checks that mail to the contact still finds somebody: at no instant may
+// its addresses be nobody's.
+func (s *scene) contactIsOwned(t *testing.T, n int64) {
+	t.Helper()
+	for _, address := range []string{"smtp:small2@alpine.test", "smtp:clerk2@contacts.test", "X500:/o=Contacts/cn=clerk2"} {
+		if _, err := s.Target.Directory.Lookup("proxyAddresses", address); errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("after write %d nobody has %s", n, address)
+		}
+	}
 }
 
 // killedAt runs the command and kills it at the nth write: before it is carried out, or

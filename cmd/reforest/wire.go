@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"reforest/batch"
 	"reforest/directory"
 	"reforest/directory/ldap"
 	"reforest/migrate"
@@ -27,12 +26,11 @@ type connection struct {
 
 // connect logs in to both directories and reads what they are.
 func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
-	conn := &connection{config: c, directories: &directory.Directories{Rules: c.rules()}}
-	decisions, err := batch.LoadDecisions(c.decisionsPath())
+	rules, err := c.decidedRules()
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
-	conn.directories.Rules.Decisions = decisions
+	conn := &connection{config: c, directories: &directory.Directories{Rules: rules}}
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
 	}
