@@ -67,6 +67,22 @@ type stageScope struct {
 	selection directory.Selection
 }
 
+// classes returns the classes of objects, beside users, that staging may make.
+func (s stageScope) classes(rules directory.Rules) []string {
+	kinds := s.selection.Kinds
+	if kinds == nil && s.name == "" {
+		kinds = stageKinds
+	}
+	var classes []string
+	if slices.Contains(kinds, directory.KindContact) || slices.Contains(kinds, directory.KindDynamic) || rules.GroupContacts {
+		classes = append(classes, directory.ClassContact)
+	}
+	if slices.Contains(kinds, directory.KindGroup) && !rules.GroupContacts {
+		classes = append(classes, directory.ClassGroup)
+	}
+	return classes
+}
+
 func (s stageScope) String() string {
 	if s.name == "" {
 		return "everyone whom the configuration selects"
@@ -142,11 +158,16 @@ func stageLocked(ctx context.Context, env *environment, options *stageOptions, c
 
 // mayStage refuses staging where the forests forbid it. Exchange's presence does not: it
 // forbids moving mailboxes without its tools, not making people known.
-func mayStage(ctx context.Context, env *environment, conn *connection) error {
+func mayStage(ctx context.Context, env *environment, conn *connection, scope stageScope) error {
 	findings, err := conn.directories.CheckForests(ctx)
 	if err != nil {
 		return fmt.Errorf("check the forests: %w", err)
 	}
+	create, err := conn.directories.CheckCreate(ctx, conn.directories.Rules.TargetOU, scope.classes(conn.directories.Rules)...)
+	if err != nil {
+		return fmt.Errorf("check the rights in the target OU: %w", err)
+	}
+	findings = append(findings, create...)
 	findings = slices.DeleteFunc(findings, func(f migrate.Finding) bool { return f.Rule == "exchange.owns-mailboxes" })
 	if err := printFindings(env.stderr, findings); err != nil {
 		return err
@@ -172,7 +193,7 @@ type stageRun struct {
 
 // stage carries out the plans of everyone in scope.
 func (s *stageRun) stage(ctx context.Context) error {
-	if err := mayStage(ctx, s.env, s.conn); err != nil {
+	if err := mayStage(ctx, s.env, s.conn, s.scope); err != nil {
 		return err
 	}
 	staging, err := s.read(ctx)

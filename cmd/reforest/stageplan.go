@@ -103,7 +103,7 @@ func stageDryRun(ctx context.Context, env *environment, options *stageOptions, c
 		return err
 	}
 	defer func() { _ = conn.Close() }() // read only: nothing can be lost
-	if err := mayStage(ctx, env, conn); err != nil {
+	if err := mayStage(ctx, env, conn, scope); err != nil {
 		return err
 	}
 	s := &stageRun{env: env, options: options, config: c, conn: conn, scope: scope, patience: newPatience(env)}
