@@ -76,12 +76,31 @@ func (f *Forest) missingAttrs(ctx context.Context, attrs []string) ([]string, er
 	return missing, nil
 }
 
-// checkOU looks at whether users may be created in the target OU.
-func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
-	if d.Rules.TargetOU == "" {
-		return nil, nil // checkRules says so
+// checkOU looks at whether users may be created where they are to be put.
+func (d *Directories) checkOU(ctx context.Context) (findings []migrate.Finding, err error) {
+	for _, ou := range d.places() {
+		found, err := d.CheckCreate(ctx, ou, ClassUser)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
 	}
-	return d.CheckCreate(ctx, d.Rules.TargetOU, ClassUser)
+	return findings, nil
+}
+
+// places returns every organizational unit that new target objects go into. A TargetOU
+// that is missing is checkRules' to tell.
+func (d *Directories) places() []DN {
+	var places []DN
+	if d.Rules.TargetOU != "" {
+		places = append(places, d.Rules.TargetOU)
+	}
+	for _, t := range d.Rules.Tenants {
+		if !slices.ContainsFunc(places, t.OU.Equal) {
+			places = append(places, t.OU)
+		}
+	}
+	return places
 }
 
 // CheckCreate reads what the server says we may create in the OU of the target forest. A
