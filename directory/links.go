@@ -241,9 +241,12 @@ func (d *Directories) linkEnd(ctx context.Context, dn DN) (linkEnd, error) {
 // endOf turns what Match came to about r into the end of a link.
 func endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
 	var ambiguous *AmbiguousError
+	var decision *DecisionError
 	switch {
 	case errors.As(err, &ambiguous):
 		return linkEnd{rule: "link.ambiguous", what: ambiguous.Error() + "."}, nil
+	case errors.As(err, &decision):
+		return linkEnd{rule: "link.ambiguous", what: decision.Error() + "."}, nil
 	case err != nil:
 		return linkEnd{}, err
 	case pair.Target != nil && pair.Ours:
