@@ -56,14 +56,14 @@ type Undone struct {
 }
 
 // staged collects the changes of those who are chosen, by person, the newest first, and
-// the keys of everything that staging changed.
-func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map[migrate.GUID][]directory.Change, map[string]bool, error) {
-	people, touched := map[migrate.GUID][]directory.Change{}, map[string]bool{}
+// everything that staging changed.
+func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map[migrate.GUID][]directory.Change, directory.Touched, error) {
+	people, touched := map[migrate.GUID][]directory.Change{}, directory.Touched{}
 	for change, err := range jobs.Staged(ctx) {
 		if err != nil {
-			return nil, nil, err
+			return nil, touched, err
 		}
-		touched[change.DN.Key()] = true
+		touched.Note(change)
 		if choose(change.Person) {
 			people[change.Person] = append(people[change.Person], change)
 		}
@@ -71,7 +71,7 @@ func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map
 	return people, touched, nil
 }
 
-func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched map[string]bool) error {
+func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched directory.Touched) error {
 	plan, err := s.Directories.PlanUndo(ctx, changes, touched)
 	if err != nil {
 		return err
