@@ -14,7 +14,7 @@ import (
 const whyUndo = "take back what staging did"
 
 // PlanUndo plans to take back what was changed for the sake of one person. changes are
-// that person's, the newest first, and known to have been carried out; touched is
+// that person's, the newest first, and not known to have been left undone; touched is
 // everything that staging made or changed. An attribute that somebody else has changed
 // since is a finding that forbids the undoing, and so is a mailbox: nobody's mail is taken
 // away here.
