@@ -96,3 +96,26 @@ func TestCleanByCommand(t *testing.T) {
 	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitDone, "1 cleaned")
 	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitDone, "0 cleaned")
 }
+
+// Who cannot be cleaned does not keep the others from it.
+func TestCleanGoesOnWithoutOne(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson)
+	if err := r.GiveLegacyRights("CN=Anna Berg,OU=Staff,DC=fabrikam,DC=test"); err != nil {
+		t.Fatal(err)
+	}
+	source := r.dial(t, r.Source)
+	var first directory.DN
+	for entry, err := range source.Find(t.Context(), directory.Query{Filter: directory.Eq("mail", "bjorn.akesson@alpine.test"), Attrs: []string{"cn"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = entry.DN
+	}
+	if err := source.Write(t.Context(), directory.Change{Forest: directory.Source, Op: directory.Delete, DN: first}); err != nil {
+		t.Fatal(err)
+	}
+	r.reforest(t, "clean", demoBatch, "--dry-run").wants(t, exitNeedsPerson, "nTSecurityDescriptor", "Nothing was changed")
+	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitNeedsPerson, "1 cleaned", "23 had nothing to clean", "1 need a person")
+}
