@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -80,12 +79,10 @@ func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes [
 	if len(plan.Forbidden()) > 0 {
 		return nil
 	}
-	if err := s.Directories.Carry(ctx, s.Journal, plan); err != nil {
-		e := migrate.AsError(err)
-		if ctx.Err() != nil || e == nil && !errors.Is(err, directory.ErrNotFound) || fatal(err) {
-			return fmt.Errorf("take back what was staged: %w", err)
-		}
-		done.Err = err
+	if done.Err, err = s.patiently(ctx, plan); err != nil {
+		return fmt.Errorf("take back what was staged: %w", err)
+	}
+	if done.Err != nil {
 		return nil
 	}
 	var ids []int64
