@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -153,5 +154,38 @@ func TestNamesThatDifferInAccentsAlone(t *testing.T) {
 			}
 			seen[name] = true
 		}
+	}
+}
+
+// The journal does not repeat a large group with each of its members.
+func TestJournalOfALargeGroup(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var others []string
+	for i := range 2000 {
+		others = append(others, fmt.Sprintf("CN=Member %d,%s", i, staff))
+	}
+	dns := l.putMany(t, 3)
+	group := lists.Child("CN", "All")
+	l.target.put(t, lists, map[string][]string{"objectClass": {"organizationalUnit"}})
+	l.target.put(t, group, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {"all"}, "mail": {"all@alpine.test"}, "mailNickname": {"all"}, "proxyAddresses": {"SMTP:all@alpine.test"}, "member": others})
+	l.source.put(t, people.Child("CN", "All"), map[string][]string{
+		"objectClass": {"top", "group"}, "groupType": {"8"}, "sAMAccountName": {"all"}, "mailNickname": {"all"},
+		"mail": {"all@alpine.test"}, "proxyAddresses": {"SMTP:all@alpine.test"}, "legacyExchangeDN": {"/o=Alpine/cn=all"},
+		"member": {string(dns[0]), string(dns[1]), string(dns[2])},
+	})
+	j := newJournal(l.clock)
+	l.stageAll(t, j, directory.Selection{Who: []string{string(dns[0]), string(dns[1])}})
+	if got := len(l.target.get(t, group).Values("member")); got != 2002 {
+		t.Fatalf("got %d members, want 2002", got)
+	}
+	noted := 0
+	for _, change := range j.changes {
+		for _, before := range change.Before {
+			noted += len(before.Values)
+		}
+	}
+	if noted > 200 {
+		t.Errorf("%d values were noted for two people", noted)
 	}
 }
