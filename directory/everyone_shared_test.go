@@ -189,3 +189,35 @@ func TestJournalOfALargeGroup(t *testing.T) {
 		t.Errorf("%d values were noted for two people", noted)
 	}
 }
+
+// Who has moved takes a delegate away at the target, and staging does not bring them back.
+func TestDelegatesAreTheMovedOnesAffair(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []directory.Policy{directory.Merge, directory.Force} {
+		l := newLab(t)
+		dns := l.putMany(t, 3)
+		l.Rules.Attributes = map[string]directory.Policy{"publicdelegates": policy}
+		j := newJournal(l.clock)
+		l.stageAll(t, j, directory.Selection{})
+		for _, dn := range dns {
+			twin := l.target.entries[l.match(t, string(dn)).Target.DN.Key()]
+			twin.attrs["homemdb"] = [][]byte{[]byte(database1)}
+			delete(twin.attrs, "targetaddress")
+		}
+		pair := l.match(t, string(dns[0]))
+		twin := l.target.entries[pair.Target.DN.Key()]
+		kept := slices.Clone(twin.attrs["publicdelegates"][:1])
+		twin.attrs["publicdelegates"] = slices.Clone(kept)
+		if changes := l.stageAll(t, j, directory.Selection{}); changes != 0 {
+			t.Errorf("%s: %d changes are planned for who has moved", policy, changes)
+		}
+		for _, dn := range dns {
+			if plan, err := l.PlanLinks(t.Context(), l.match(t, string(dn))); err != nil || len(plan.Changes) > 0 {
+				t.Errorf("%s: got %v, %v", policy, plan.Changes, err)
+			}
+		}
+		if got := l.target.get(t, pair.Target.DN).Bytes("publicDelegates"); len(got) != 1 {
+			t.Errorf("%s: got delegates %q, want %q", policy, got, kept)
+		}
+	}
+}
