@@ -82,14 +82,18 @@ func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes [
 	if done.Err, err = s.patiently(ctx, plan); err != nil {
 		return fmt.Errorf("take back what was staged: %w", err)
 	}
-	if done.Err != nil {
-		return nil
+	if done.Err == nil {
+		err = jobs.Undone(ctx, done.Person, idsOf(changes))
 	}
+	return err
+}
+
+func idsOf(changes []directory.Change) []int64 {
 	var ids []int64
 	for _, change := range changes {
 		ids = append(ids, change.ID)
 	}
-	return jobs.Undone(ctx, done.Person, ids)
+	return ids
 }
 
 // PlanUndo plans what Undo would take back, person by person, and changes nothing.

@@ -28,8 +28,22 @@ func (s *Staging) findShared() {
 			c.pair.noticed = append(c.pair.noticed, forbid("match.shared", c.source.String(),
 				fmt.Sprintf("%s at the target matches it, and %s as well; %d source objects in all.", r.DN, other.source.DN, len(sharers)),
 				"Decide in the decision file whose it is, and create or leave for the others."))
+			c.askWhose(r)
 		}
 	}
+}
+
+// askWhose leaves it to a person whether the object stands for the source object.
+func (c *chosen) askWhose(r *Recipient) {
+	if c.pair.open != nil {
+		return
+	}
+	rule, evidence := AskAdopt, c.pair.Evidence
+	if r == c.pair.Contact {
+		rule, evidence = AskContact, "an address that several source objects share with it"
+	}
+	q := ask(rule, c.source, []Candidate{{DN: r.DN, GUID: r.GUID, Class: r.Class, Evidence: evidence}})
+	c.pair.open = &q
 }
 
 // claims returns what of the target is there and would be changed for the source object.

@@ -498,8 +498,11 @@ func (s *Staging) Gone() iter.Seq2[*Recipient, string] {
 				continue
 			}
 			why := "its source object is no longer selected"
-			if len(s.d.Source.index.lookup(keyOf(keyGUID, string(guid[:])))) == 0 {
+			switch {
+			case len(s.d.Source.index.lookup(keyOf(keyGUID, string(guid[:])))) == 0:
 				why = "its source object is gone"
+			case r.delivers():
+				continue // it has moved: its source has become a mail user, whatever is selected
 			}
 			if !yield(r, why) {
 				return

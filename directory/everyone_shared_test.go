@@ -71,6 +71,9 @@ func TestTwoSourcesOfOneTarget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, open := staging.Questions(); len(open) != 2 {
+			t.Errorf("%s: got %d questions, want one for each", name, len(open))
+		}
 		for p, err := range staging.Plans(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
@@ -219,5 +222,55 @@ func TestDelegatesAreTheMovedOnesAffair(t *testing.T) {
 		if got := l.target.get(t, pair.Target.DN).Bytes("publicDelegates"); len(got) != 1 {
 			t.Errorf("%s: got delegates %q, want %q", policy, got, kept)
 		}
+	}
+}
+
+// A partner whose address has changed at the source is told of: mail from the target would
+// go on to the former one.
+func TestContactThatLeadsElsewhereByNow(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	partner := people.Child("CN", "Partner")
+	s := l.source.put(t, partner, map[string][]string{
+		"objectClass": {"contact"}, "mailNickname": {"partner"}, "mail": {"p@first.test"}, "legacyExchangeDN": {"/o=Alpine/cn=partner"},
+		"proxyAddresses": {"SMTP:p@first.test"}, "targetAddress": {"SMTP:p@first.test"},
+	})
+	j := newJournal(l.clock)
+	if l.stageAll(t, j, directory.Selection{}) == 0 {
+		t.Fatal("the partner is not staged")
+	}
+	plan, err := l.PlanStage(t.Context(), l.match(t, string(partner)))
+	if err != nil || len(plan.Findings) > 0 {
+		t.Fatalf("got %v, %v", plan.Findings, err)
+	}
+	s.attrs["targetaddress"] = [][]byte{[]byte("SMTP:p@second.test")}
+	l.source.entries[partner.Key()].attrs["targetaddress"] = s.attrs["targetaddress"]
+	plan, err = l.PlanStage(t.Context(), l.match(t, string(partner)))
+	if err != nil || !slices.Contains(rules(plan.Findings), "target.address-elsewhere") || len(plan.Forbidden()) > 0 {
+		t.Errorf("got %v, %v", plan.Findings, err)
+	}
+}
+
+// Who has moved has not gone, whatever kinds are selected.
+func TestMovedAreNotGone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	pair := l.putBirgit(t, nil)
+	j := newJournal(l.clock)
+	only := directory.Selection{Kinds: []string{directory.KindUser}}
+	l.stageAll(t, j, only)
+	source, twin := l.source.entries[birgitDN.Key()], l.target.entries[l.match(t, string(birgitDN)).Target.DN.Key()]
+	for _, attr := range []string{"homemdb", "msexchhomeservername"} {
+		delete(source.attrs, attr)
+	}
+	source.attrs["targetaddress"] = [][]byte{[]byte("SMTP:bmeier@mail.baltic.test")}
+	twin.attrs["homemdb"] = [][]byte{[]byte(database1)}
+	delete(twin.attrs, "targetaddress")
+	staging, err := l.Everyone(t.Context(), only, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, why := range staging.Gone() {
+		t.Errorf("%s: %s of %s", r.DN, why, pair.Source)
 	}
 }
