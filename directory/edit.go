@@ -85,16 +85,38 @@ func (e *edit) addTo(plan *Plan, side Side, why string) {
 	}
 }
 
-// before returns the values that the attributes of mods have in entry.
+// before returns the values that the attributes of mods have in entry; of a link of which
+// single values come and go, those alone. A group may have tens of thousands of others, which
+// would be noted again with each member.
 func before(entry *Entry, mods []Mod) []Mod {
 	var image []Mod
 	for _, m := range mods {
-		known := slices.ContainsFunc(image, func(b Mod) bool { return b.Attr == m.Attr })
-		if values := entry.Bytes(m.Attr); len(values) > 0 && !known {
+		if slices.ContainsFunc(image, func(b Mod) bool { return b.Attr == m.Attr }) {
+			continue
+		}
+		if values := concerned(m.Attr, entry.Bytes(m.Attr), mods); len(values) > 0 {
 			image = append(image, Mod{Op: ReplaceValues, Attr: m.Attr, Values: values})
 		}
 	}
 	return image
+}
+
+// concerned returns those of the present values of the attribute that a before-image has.
+func concerned(attr string, present [][]byte, mods []Mod) [][]byte {
+	if !isLink(attr) {
+		return present
+	}
+	var named [][]byte
+	for _, m := range mods {
+		switch {
+		case m.Attr != attr:
+		case m.Op == ReplaceValues, m.Op == DeleteValues && len(m.Values) == 0:
+			return present
+		default:
+			named = append(named, m.Values...)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(present), func(v []byte) bool { return !contains(attr, named, v) })
 }
 
 // contains reports whether the attribute takes value for one of values. Of

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
-	"reforest/migrate"
 )
 
 // putMany puts n mailboxes of one name into the source, each the manager of the next and
@@ -126,16 +125,9 @@ func TestUndoRestoresBothSides(t *testing.T) {
 // undo takes back everything that is in the journal, person by person.
 func (l *lab) undo(t testing.TB, j *journal) {
 	t.Helper()
-	touched := map[string]bool{}
-	byPerson := map[migrate.GUID][]directory.Change{}
-	for _, change := range slices.Backward(j.changes) {
-		if !change.Person.IsZero() && !j.dropped[change.ID] {
-			touched[change.DN.Key()] = true
-			byPerson[change.Person] = append(byPerson[change.Person], change)
-		}
-	}
-	for _, changes := range byPerson {
-		plan, err := l.PlanUndo(t.Context(), changes, touched)
+	known := j.staged()
+	for _, changes := range known.people {
+		plan, err := l.PlanUndo(t.Context(), changes, known.touched)
 		if err != nil {
 			t.Fatal(err)
 		}

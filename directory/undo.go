@@ -1,35 +1,35 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"reforest/migrate"
 )
 
 const whyUndo = "take back what staging did"
 
 // PlanUndo plans to take back what was changed for the sake of one person. changes are
-// that person's, the newest first, and known to have been carried out; touched are the
-// keys of all objects that staging made or changed, for whomever. An attribute that
-// somebody else has changed since is a finding that forbids the undoing, and so is a
-// mailbox: nobody's mail is taken away here.
+// that person's, the newest first, and not known to have been left undone; touched is
+// everything that staging made or changed. An attribute that somebody else has changed
+// since is a finding that forbids the undoing, and so is a mailbox: nobody's mail is taken
+// away here.
 //
-// What was there before is put back before what was made is deleted, so that an address
+// What there was before is put back before what was made is deleted, so that an address
 // never is without an owner.
-func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched map[string]bool) (Plan, error) {
+func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched Touched) (Plan, error) {
 	var plan Plan
+	objects, err := d.undoObjects(ctx, &plan, changes)
+	if err != nil {
+		return Plan{}, err
+	}
 	var deletions []Change
-	for _, group := range byObject(changes) {
-		u := undo{d: d, changes: group, first: group[len(group)-1]}
-		if err := u.read(ctx); err != nil {
-			return Plan{}, fmt.Errorf("look at %q: %w", u.first.DN, err)
-		}
-		if u.entry == nil {
-			continue // gone, with all that was done to it
-		}
-		if u.first.Op == Add {
+	for _, u := range objects {
+		if u.first().Op == Add {
 			deletions = append(deletions, u.planDelete(&plan, touched)...)
 			continue
 		}
@@ -37,6 +37,30 @@ func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched ma
 	}
 	plan.Changes = append(plan.Changes, deletions...)
 	return plan, nil
+}
+
+// undoObjects reads what the changes changed, each object once, whatever it was called
+// when it was changed. What is gone is left out, with all that was done to it.
+func (d *Directories) undoObjects(ctx context.Context, plan *Plan, changes []Change) ([]*undo, error) {
+	var objects []*undo
+	for _, group := range byObject(changes) {
+		u := &undo{d: d, changes: group}
+		if err := u.read(ctx); err != nil {
+			return nil, fmt.Errorf("look at %q: %w", group[0].DN, err)
+		}
+		if u.entry == nil {
+			plan.Findings = append(plan.Findings, u.checkGone()...)
+			continue
+		}
+		at := slices.IndexFunc(objects, u.sameObject)
+		if at < 0 {
+			objects = append(objects, u)
+			continue
+		}
+		objects[at].changes = append(objects[at].changes, group...)
+		slices.SortStableFunc(objects[at].changes, func(a, b Change) int { return cmp.Compare(b.ID, a.ID) })
+	}
+	return objects, nil
 }
 
 // byObject groups the changes by what they changed, keeping their order. What was
@@ -61,29 +85,94 @@ func byObject(changes []Change) [][]Change {
 type undo struct {
 	d       *Directories
 	changes []Change // newest first
-	first   Change   // the oldest
 	entry   *Entry   // as it is now; nil if it is gone
 }
 
-// read looks at the object, wherever it has been moved to since, if it carries our mark.
+// first returns the oldest of the changes.
+func (u *undo) first() Change { return u.changes[len(u.changes)-1] }
+
+func (u *undo) sameObject(other *undo) bool {
+	return u.first().Forest == other.first().Forest && u.entry.DN.Equal(other.entry.DN)
+}
+
+// read looks at the object, wherever it has been moved to since. At the source staging
+// changes the person's own object alone, and at the target what it makes and adopts
+// carries our mark; of others it changes links alone, and those are looked for by name.
 func (u *undo) read(ctx context.Context) error {
-	reader := u.d.forest(u.first.Forest).Reader
-	entry, err := reader.Get(ctx, u.first.DN)
-	if err == nil {
+	first := u.first()
+	f := u.d.forest(first.Forest)
+	if first.Forest == Source && !first.Person.IsZero() {
+		return u.find(ctx, f, EqBytes("objectGUID", first.Person[:]))
+	}
+	entry, err := f.Reader.Get(ctx, first.DN)
+	if err == nil && (first.Op != Add || entry.First(attrMark) == u.mark()) {
 		u.entry = entry
 		return nil
 	}
-	if !errors.Is(err, ErrNotFound) || u.first.Op != Add || u.first.Person.IsZero() {
-		return ignoreMissing(err)
+	if err = ignoreMissing(err); err != nil || !u.own() || first.Person.IsZero() {
+		return err
 	}
-	for found, err := range reader.Find(ctx, Query{Filter: Eq(attrMark, Mark(u.first.Person))}) {
-		if err != nil {
-			return ignoreMissing(err)
+	err = u.find(ctx, f, Eq(attrMark, u.mark()))
+	if u.entry == nil {
+		u.entry = entry // it stands where the object was made, and has lost its mark
+	}
+	return err
+}
+
+// find reads the one object that matches, in any domain that the server answers for;
+// several are nobody's.
+func (u *undo) find(ctx context.Context, f *Forest, filter Filter) error {
+	var found []*Entry
+	for _, domain := range f.Info.domainsHeld() {
+		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: filter}) {
+			if errors.Is(err, ErrNotFound) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(found, func(e *Entry) bool { return e.DN.Equal(entry.DN) }) {
+				found = append(found, entry)
+			}
 		}
-		u.entry = found
-		return nil
+	}
+	if len(found) == 1 {
+		u.entry = found[0]
 	}
 	return nil
+}
+
+// own reports whether the object is the person's, or the contact that stood for them: of
+// others staging changes links alone.
+func (u *undo) own() bool {
+	return slices.ContainsFunc(u.changes, func(c Change) bool {
+		return c.Op == Add || slices.ContainsFunc(c.Mods, func(m Mod) bool { return !isLink(m.Attr) })
+	})
+}
+
+// mark returns the mark by which the object is known.
+func (u *undo) mark() string {
+	retired := RetiredMark(u.first().Person)
+	for _, change := range u.changes {
+		for _, mod := range change.Mods {
+			if strings.EqualFold(mod.Attr, attrMark) && contains(mod.Attr, mod.Values, []byte(retired)) {
+				return retired
+			}
+		}
+	}
+	return Mark(u.first().Person)
+}
+
+// checkGone tells of an object that was there before staging and is not found any more:
+// under another name and without our mark it would still have what staging gave it.
+func (u *undo) checkGone() []migrate.Finding {
+	first := u.first()
+	if first.Op == Add || first.Forest == Source || !u.own() {
+		return nil
+	}
+	return []migrate.Finding{warn("undo.gone", string(first.DN),
+		"Staging changed it, and it is neither there nor found by its mark: what was done to it is not taken back.",
+		"Nothing, if it was deleted; else take off by hand what the journal says was added.")}
 }
 
 func ignoreMissing(err error) error {
@@ -95,51 +184,54 @@ func ignoreMissing(err error) error {
 
 // planDelete plans the deletion of an object that staging made, unless it has become
 // somebody's in the meantime.
-func (u *undo) planDelete(plan *Plan, touched map[string]bool) []Change {
+func (u *undo) planDelete(plan *Plan, touched Touched) []Change {
 	if foreign := u.foreign(touched); len(foreign) > 0 {
 		plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
 			fmt.Sprintf("Staging made it, and somebody has since set %s.", strings.Join(foreign, ", ")),
 			"Clear what was set, or delete the object by hand if it is not needed."))
 		return nil
 	}
-	return []Change{{Forest: u.first.Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}
+	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}
 }
 
 // foreign returns the attributes of an object that staging made which it did not set,
 // nor the server, and those that no longer are as it left them.
-func (u *undo) foreign(touched map[string]bool) []string {
+func (u *undo) foreign(touched Touched) []string {
 	var names []string
 	ours := u.written()
 	for _, attr := range u.entry.Attrs() {
 		want, written := ours[strings.ToLower(attr)]
 		switch {
 		case isBackLink(attr):
-			if slices.ContainsFunc(u.entry.Values(attr), func(v string) bool { return !touched[DN(v).Key()] }) {
+			if slices.ContainsFunc(u.entry.Values(attr), func(v string) bool { return !touched.objects[DN(v).Key()] }) {
+				names = append(names, attr)
+			}
+		case isLink(attr):
+			if slices.ContainsFunc(u.entry.Bytes(attr), func(v []byte) bool { return !u.linked(touched, attr, want, v) }) {
 				names = append(names, attr)
 			}
 		case !written && !serverMade[strings.ToLower(attr)]:
 			names = append(names, attr)
-		case written && !left(attr, want, u.entry.Bytes(attr)):
+		case written && !sameSet(attr, want, u.entry.Bytes(attr)):
 			names = append(names, attr)
 		}
 	}
 	return names
 }
 
-// left reports whether the attribute is as staging left it. Links may be fewer: those to
-// an object that has been deleted go with it.
-func left(attr string, want, have [][]byte) bool {
-	isLink := slices.ContainsFunc(links, func(l link) bool { return strings.EqualFold(l.name, attr) })
-	if !isLink {
-		return sameSet(attr, want, have)
-	}
-	return !slices.ContainsFunc(have, func(v []byte) bool { return !contains(attr, want, v) })
+// linked reports whether staging set the link, be it for the sake of who it leads to.
+// Links may also be fewer than it set: those to an object that has been deleted go with it.
+func (u *undo) linked(touched Touched, attr string, want [][]byte, value []byte) bool {
+	return contains(attr, want, value) || touched.links[linkKey(u.entry.DN, attr, value)] || touched.links[linkKey(u.first().DN, attr, value)]
 }
 
 // written returns, by attribute, what the changes left there.
 func (u *undo) written() map[string][][]byte {
 	state := map[string][][]byte{}
 	for _, change := range slices.Backward(u.changes) {
+		if change.Op == Add {
+			clear(state) // made anew: what was done to one before went with it
+		}
 		for _, mod := range change.Mods {
 			key := strings.ToLower(mod.Attr)
 			state[key] = mod.applied(state[key])
@@ -180,6 +272,12 @@ func sameSet(attr string, want, have [][]byte) bool {
 
 // planRestore plans to put back what the attributes of an object had before.
 func (u *undo) planRestore(plan *Plan) {
+	if u.first().Forest == Target && u.own() && (u.entry.Has(attrHomeMDB) || u.entry.Has(attrHomeServer)) {
+		plan.Findings = append(plan.Findings, forbid("undo.mailbox", string(u.entry.DN),
+			"It has a mailbox by now: without what staging gave it, its mail would bounce.",
+			"Roll the move back before, or leave it staged."))
+		return
+	}
 	e := edit{entry: u.entry}
 	state := map[string]*undone{}
 	for _, change := range u.changes {
@@ -193,7 +291,8 @@ func (u *undo) planRestore(plan *Plan) {
 	}
 	for _, key := range sortedKeys(state) {
 		s := state[key]
-		if s.changed {
+		undone := satisfied(Mod{Op: ReplaceValues, Attr: s.attr, Values: s.values}, u.entry.Bytes(s.attr))
+		if s.changed && !undone { // an undoing that was killed may have got as far as that
 			plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
 				fmt.Sprintf("%s was changed by somebody else since staging set it.", s.attr),
 				"Set it to what it should be by hand; the rest can then be taken back."))
@@ -201,7 +300,7 @@ func (u *undo) planRestore(plan *Plan) {
 		}
 		e.restore(s.attr, s.values)
 	}
-	e.addTo(plan, u.first.Forest, whyUndo)
+	e.addTo(plan, u.first().Forest, whyUndo)
 }
 
 func sortedKeys(m map[string]*undone) []string {
@@ -271,6 +370,10 @@ func (e *edit) restore(attr string, values [][]byte) {
 	if len(back) > 0 {
 		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: back})
 	}
+}
+
+func isLink(attr string) bool {
+	return slices.ContainsFunc(links, func(l link) bool { return strings.EqualFold(l.name, attr) })
 }
 
 func isBackLink(attr string) bool {

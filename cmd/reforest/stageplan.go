@@ -83,8 +83,13 @@ func (c *stageCount) print(env *environment, options *stageOptions, kind batch.J
 
 // sayStaged tells of whoever needs a person.
 func sayStaged(env *environment, options *stageOptions, s batch.Staged) {
-	if s.PersonPlan.Err != nil && !s.Links {
+	var ambiguous *directory.AmbiguousError
+	switch {
+	case s.Links:
+	case errors.As(s.PersonPlan.Err, &ambiguous):
 		env.say("%s: %v [match.several]", s.Pair.Source, s.PersonPlan.Err)
+	case s.PersonPlan.Err != nil:
+		env.say("%s: %v", s.Pair.Source, s.PersonPlan.Err)
 	}
 	if s.Err != nil {
 		env.say("%s: %v", s.Pair.Source, s.Err)
