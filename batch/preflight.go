@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"reforest/directory"
 	"reforest/migrate"
@@ -32,19 +33,37 @@ type Preflight struct {
 func (p *Preflight) Run(ctx context.Context, moves []Move) ([]migrate.Finding, error) {
 	p.sources, p.targets = map[migrate.GUID]string{}, map[migrate.GUID]string{}
 	p.looked, p.open, p.wrong = nil, nil, nil
-	for _, move := range moves {
-		if move.State.Ended() || !move.TargetGUID.IsZero() {
-			continue
-		}
-		pair, err := p.look(ctx, move)
-		if err != nil {
-			return p.findings, fmt.Errorf("check %s: %w", move.Identity, err)
+	fresh := slices.DeleteFunc(slices.Clone(moves), func(m Move) bool { return m.State.Ended() || !m.TargetGUID.IsZero() })
+	for looked := range sideBySide(ctx, fresh, p.alone) {
+		p.take(looked)
+		if looked.err != nil {
+			return p.findings, fmt.Errorf("check %s: %w", looked.move.Identity, looked.err)
 		}
 		if p.Look != nil {
-			p.Look(move, pair)
+			p.Look(looked.move, looked.pair)
 		}
 	}
+	if err := context.Cause(ctx); err != nil {
+		return p.findings, err // not everybody was looked at
+	}
 	return p.findings, errors.Join(p.wrong...)
+}
+
+// take adds what was found about one move, and what it shares with those before it.
+func (p *Preflight) take(looked looked) {
+	identity, pair := looked.move.Identity, looked.pair
+	if pair.Source != nil {
+		p.once(p.sources, "batch.same", pair.Source.GUID, identity, "the same mailbox as")
+	}
+	for _, found := range []*directory.Recipient{pair.Target, pair.Contact} {
+		if found != nil {
+			p.once(p.targets, "match.shared", found.GUID, identity, "matched to the same target object as")
+		}
+	}
+	p.findings = append(p.findings, looked.by.findings...)
+	p.looked = append(p.looked, looked.by.looked...)
+	p.open = append(p.open, looked.by.open...)
+	p.wrong = append(p.wrong, looked.by.wrong...)
 }
 
 // Questions returns the source objects that the last Run has matched, and what it left
@@ -59,8 +78,8 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	if err != nil {
 		return pair, p.about(move, "match.source", "give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox", err)
 	}
-	p.once(p.sources, "batch.same", source.GUID, move.Identity, "the same mailbox as")
 	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
+	pair.Source = source
 	var wrong *directory.DecisionError
 	if errors.As(err, &wrong) {
 		p.wrong = append(p.wrong, wrong)
@@ -69,11 +88,6 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	p.ask(pair, err)
 	if err != nil {
 		return pair, p.about(move, directory.AskSeveral, "decide it in the decision file, or take the shared address or X500 value off all but the right one", err)
-	}
-	for _, found := range []*directory.Recipient{pair.Target, pair.Contact} {
-		if found != nil {
-			p.once(p.targets, "match.shared", found.GUID, move.Identity, "matched to the same target object as")
-		}
 	}
 	others, err := elsewhere(ctx, p.Store, move, source.GUID)
 	if err != nil {

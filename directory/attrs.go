@@ -40,12 +40,12 @@ var mailboxAttrs = []string{
 }
 
 // RecipientAttrs names everything that is read of a recipient.
-var RecipientAttrs = slices.Concat([]string{
+var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, attrLegacy,
 	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, attrAltRecipient, attrRedirect, attrMark,
 	"groupType", attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
-}, copiedNames, mailboxAttrs)
+}, copiedNames, mailboxAttrs, ruleAttrs))
 
 // binaryAttrs are compared octet by octet.
 var binaryAttrs = lowerSet(

@@ -13,7 +13,7 @@ import (
 // Check returns what forbids the move of the pair, or deserves notice, before anything
 // is touched. database is the target database's name; "" is the one of the Rules.
 func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]migrate.Finding, error) {
-	findings := d.checkSource(pair)
+	findings := append(d.checkSource(pair), checkNamesBack(pair)...)
 	staged, err := d.PlanStage(ctx, pair)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,26 @@ func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]
 	}
 	findings = append(findings, d.checkDomains()...)
 	_, missing, err := d.database(ctx, pair, database)
-	return append(findings, missing...), err
+	if err != nil {
+		return nil, err
+	}
+	always, err := d.always(ctx, pair)
+	return slices.Concat(findings, missing, always), err
+}
+
+// always returns what the rules find that hold before a move and after it alike.
+func (d *Directories) always(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+	var findings []migrate.Finding
+	for _, rule := range []func(context.Context, Pair) ([]migrate.Finding, error){
+		d.checkAddressDomains, d.checkOwners, d.checkChains, d.checkSplit, d.checkSecond, d.checkMailboxExtras, d.checkProtected,
+	} {
+		found, err := rule(ctx, pair)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
 }
 
 // checkDomains names the source domains whose SID is not known: their permissions would

@@ -25,6 +25,7 @@ type Info struct {
 	Holds                         []DN     // the naming contexts that the server answers for
 	UPNSuffixes                   []string // beside the domains' DNS names
 	HasExchange                   bool     // Exchange servers are registered in the Configuration
+	Accepted                      []AcceptedDomain
 	// Schema are the attributes that there are, by lower-case name; empty: not known.
 	Schema map[string]SchemaAttribute
 }
@@ -45,6 +46,9 @@ type Forest struct {
 	// Server() string is named by it; of one whose GlobalCatalog() bool is true only
 	// what global catalogs hold is expected.
 	Watch []Reader
+	// Account is who Writer is, as a command that grants it rights would name it:
+	// user@domain, DOMAIN\user or a DN. "" is not known.
+	Account string
 
 	index *Index   // answers questions about names instead of Reader; nil: Reader does
 	keep  []string // attributes that an Index keeps beside the names
@@ -70,7 +74,7 @@ func Survey(ctx context.Context, reader Reader) (Info, error) {
 		return Info{}, errors.New("read rootDSE: the server names no default or configuration naming context")
 	}
 	for _, read := range []func(context.Context, Reader) error{
-		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange, info.readSchema,
+		info.readDomains, info.readSIDs, info.readSuffixes, info.readExchange, info.readSchema, info.readAccepted,
 	} {
 		if err := read(ctx, reader); err != nil {
 			return Info{}, err

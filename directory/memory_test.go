@@ -196,6 +196,11 @@ func (s *stored) match(text string) (bool, string) {
 	if value == "*" {
 		return len(values) > 0, rest
 	}
+	if prefix, ok := strings.CutSuffix(value, "*"); ok {
+		return slices.ContainsFunc(values, func(v []byte) bool {
+			return len(v) >= len(prefix) && strings.EqualFold(string(v[:len(prefix)]), prefix)
+		}), rest
+	}
 	return slices.ContainsFunc(values, func(v []byte) bool { return sameAs(attr, v, unescape(value)) }), rest
 }
 

@@ -22,7 +22,7 @@ var schemaAttrs = []string{
 // without Exchange's attributes, a target OU or database that is not there, no right
 // to create users, a forest where mailboxes belong to Exchange.
 func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
-	findings := append(d.checkRules(), d.unknownAttributes()...)
+	findings := slices.Concat(d.checkRules(), d.unknownAttributes(), d.checkRoutingDomains())
 	for _, f := range []*Forest{&d.Source, &d.Target} {
 		if f.Info.HasExchange {
 			findings = append(findings, forbid("exchange.owns-mailboxes", string(f.Side),
@@ -76,15 +76,18 @@ func (f *Forest) missingAttrs(ctx context.Context, attrs []string) ([]string, er
 	return missing, nil
 }
 
-// checkOU reads what the server says we may create in the target OU:
-// allowedChildClassesEffective is computed for the account that asks
-// (MS-ADTS 3.1.1.4.5.4).
+// checkOU looks at whether users may be created in the target OU.
 func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
-	ou := d.Rules.TargetOU
-	if ou == "" {
+	if d.Rules.TargetOU == "" {
 		return nil, nil // checkRules says so
 	}
-	entry, err := d.Target.Reader.Get(ctx, ou, "allowedChildClassesEffective")
+	return d.CheckCreate(ctx, d.Rules.TargetOU, ClassUser)
+}
+
+// CheckCreate reads what the server says we may create in the OU of the target forest. A
+// class of the Class constants that is not among it forbids what needs it.
+func (d *Directories) CheckCreate(ctx context.Context, ou DN, classes ...string) ([]migrate.Finding, error) {
+	entry, err := d.Target.Reader.Get(ctx, ou, "objectClass", attrMayCreate)
 	if errors.Is(err, ErrNotFound) {
 		return []migrate.Finding{forbid("target.ou", string(ou), "The target OU does not exist, or our account may not see it.",
 			"Create it, or correct target.ou in the configuration.")}, nil
@@ -92,13 +95,35 @@ func (d *Directories) checkOU(ctx context.Context) ([]migrate.Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the target OU: %w", err)
 	}
-	for _, class := range entry.Values("allowedChildClassesEffective") {
-		if strings.EqualFold(class, "user") {
-			return nil, nil
+	may := entry.Values(attrMayCreate)
+	var findings []migrate.Finding
+	for _, class := range lacking(classes, may) {
+		what := fmt.Sprintf("Our account may not create %ss in the target OU (%s has %s).", class, attrMayCreate, orNothing(may))
+		mend := "Grant it there: " + d.Target.dsacls(ou, "T", "CCDC;"+class) + " and " + d.Target.dsacls(ou, "S", newObjectGrants(class)...)
+		if class == ClassUser {
+			findings = append(findings, forbid("rights.create-users", string(ou), what, mend))
+		} else {
+			findings = append(findings, forbid("rights.create", string(ou), what, mend))
 		}
 	}
-	return []migrate.Finding{forbid("rights.create-users", string(ou), "Our account may not create users in the target OU.",
-		fmt.Sprintf(`Grant it there: dsacls "%s" /I:T /G "ACCOUNT:CCDC;user" and dsacls "%s" /I:S /G "ACCOUNT:GA;;user".`, ou, ou))}, nil
+	return findings, nil
+}
+
+// newObjectGrants returns dsacls' words for what is done to an object of our own: its
+// attributes and permissions are written, and a user gets a password.
+func newObjectGrants(class string) []string {
+	grants := []string{"GRGW;;" + class, "WD;;" + class}
+	if class == ClassUser {
+		grants = append(grants, "CA;Reset Password;user")
+	}
+	return grants
+}
+
+func orNothing(values []string) string {
+	if len(values) == 0 {
+		return "nothing"
+	}
+	return quotedList(values)
 }
 
 func (d *Directories) checkDefaultDatabase(ctx context.Context) ([]migrate.Finding, error) {

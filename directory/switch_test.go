@@ -360,7 +360,7 @@ func TestVerify(t *testing.T) {
 			func(_ *testing.T, _, target map[string][][]byte, _ *lab) {
 				target["proxyaddresses"] = append(target["proxyaddresses"], []byte("SMTP:new@baltic.test"))
 			},
-			[]string{"verify.primary"},
+			[]string{"verify.primary", "target.primary-several", "verify.attribute"},
 		},
 		"type": {
 			func(_ *testing.T, source, target map[string][][]byte, _ *lab) {
@@ -388,7 +388,7 @@ func TestVerify(t *testing.T) {
 				source["homemdb"] = [][]byte{[]byte("CN=Old DB")}
 				delete(source, "targetaddress")
 			},
-			[]string{"verify.source-mailbox", "verify.source-forwards"},
+			[]string{"verify.source-mailbox", "verify.source-forwards", "verify.attribute"},
 		},
 		"another database": {
 			func(_ *testing.T, _, target map[string][][]byte, _ *lab) {
@@ -400,7 +400,7 @@ func TestVerify(t *testing.T) {
 			func(t *testing.T, _, target map[string][][]byte, l *lab) {
 				l.target.put(t, staffDN("Empty"), map[string][]string{"objectClass": {"user"}, "msExchMailboxGuid": {string(target["msexchmailboxguid"][0])}})
 			},
-			[]string{"verify.split"},
+			[]string{"mailbox.split"},
 		},
 		"legacy permissions": {
 			func(_ *testing.T, _, target map[string][][]byte, _ *lab) {

@@ -20,16 +20,56 @@ func (d *Directories) Verify(ctx context.Context, pair Pair, database string) ([
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	findings := slices.Concat(d.verifyTarget(pair), d.verifySource(pair), d.verifyNames(pair))
-	for _, look := range []func(context.Context, Pair, string) ([]migrate.Finding, error){
-		d.verifyDatabase, d.verifySplit, d.verifyRights,
-	} {
-		found, err := look(ctx, pair, database)
+	return d.verifyBy(ctx, pair, findings,
+		func(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+			return d.verifyDatabase(ctx, pair, database)
+		},
+		d.verifyRights, d.compareWithPlan, d.always)
+}
+
+// VerifyStaged reads both sides again and compares them with how they must be once a
+// person is staged and before the mailbox is switched: the source has the mailbox, and
+// the target sends mail to it.
+func (d *Directories) VerifyStaged(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+	if pair.Target == nil {
+		return []migrate.Finding{forbid("verify.no-target", pair.Source.String(),
+			"Nothing stands for the source at the target.", "Stage the move.")}, nil
+	}
+	pair, err := d.Reload(ctx, pair)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return d.verifyBy(ctx, pair, slices.Concat(d.verifyWaiting(pair), d.verifyNames(pair)), d.compareWithPlan, d.always)
+}
+
+// verifyBy adds what the rules find.
+func (d *Directories) verifyBy(ctx context.Context, pair Pair, findings []migrate.Finding, rules ...func(context.Context, Pair) ([]migrate.Finding, error)) ([]migrate.Finding, error) {
+	for _, rule := range rules {
+		found, err := rule(ctx, pair)
 		if err != nil {
 			return nil, fmt.Errorf("verify: %w", err)
 		}
 		findings = append(findings, found...)
 	}
-	return findings, nil
+	return distinctFindings(findings), nil
+}
+
+// verifyWaiting looks at the mail flow of a person whose mailbox is still the source's.
+func (d *Directories) verifyWaiting(pair Pair) []migrate.Finding {
+	var findings []migrate.Finding
+	source, target, whom := pair.Source, pair.Target, pair.Source.String()
+	if !source.IsMailbox() {
+		findings = append(findings, forbid("verify.source-lost", whom,
+			fmt.Sprintf("%s has no mailbox any more (homeMDB), and the move has not switched it.", source.DN),
+			"Connect the source mailbox again before the move goes on."))
+	}
+	delivers := target.IsMailbox() && target.TargetAddress == "" // its switch has begun
+	if addr := target.forwardsTo(); !delivers && addr.Key() != d.sourceAddress(source).Key() && !source.Proxies.HasSMTP(addr) {
+		findings = append(findings, forbid("verify.target-not-forwarding", whom,
+			fmt.Sprintf("targetAddress of %s is %q, not an address of the source: mail from the target does not reach the mailbox.", target.DN, target.TargetAddress),
+			"Stage the move again."))
+	}
+	return findings
 }
 
 func (d *Directories) verifyTarget(pair Pair) []migrate.Finding {
@@ -120,29 +160,9 @@ func (d *Directories) verifyDatabase(ctx context.Context, pair Pair, database st
 	return nil, nil
 }
 
-// verifySplit looks for a second object that claims the same mailbox: mail goes to the
-// one, and the owner looks into the other.
-func (d *Directories) verifySplit(ctx context.Context, pair Pair, _ string) ([]migrate.Finding, error) {
-	guid := pair.Target.MailboxGUID
-	if guid.IsZero() {
-		return nil, nil
-	}
-	found, err := d.Target.ask(ctx, question{
-		filter:  EqBytes(attrMailboxGUID, guid[:]),
-		keys:    []nameKey{keyOf(keyMailbox, string(guid[:]))},
-		answers: func(r *Recipient) bool { return r.MailboxGUID == guid && !r.same(pair.Target) },
-	})
-	var findings []migrate.Finding
-	for _, other := range found {
-		findings = append(findings, forbid("verify.split", string(other.DN),
-			fmt.Sprintf("It claims the same mailbox %s as %s.", guid, pair.Target.DN), "Clear msExchMailboxGuid of the wrong one."))
-	}
-	return findings, err
-}
-
 // verifyRights looks for legacy permissions that are still there, and for those of twins
 // that are not. Those that are kept for now are told of as such.
-func (d *Directories) verifyRights(ctx context.Context, pair Pair, _ string) ([]migrate.Finding, error) {
+func (d *Directories) verifyRights(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
 	mode, wrong := d.permissionMode()
 	if mode == KeepPermissions || len(wrong) > 0 {
 		return wrong, nil

@@ -1,5 +1,5 @@
-// Package batchtest checks that a store keeps what batch.Store and batch.Runs
-// promise. A store's own test is ten lines:
+// Package batchtest checks that a store keeps what batch.Store, batch.Runs
+// and batch.Checks promise. A store's own test is ten lines:
 //
 //	func TestStore(t *testing.T) { batchtest.Run(t, newStore) }
 package batchtest
@@ -22,6 +22,7 @@ import (
 type Store interface {
 	batch.Store
 	batch.Runs
+	batch.Checks
 	batch.Jobs
 	Record(ctx context.Context, id batch.MoveID) (batch.Record, error)
 	Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Record, error]
@@ -52,6 +53,7 @@ func Run(t *testing.T, options Options) {
 		"names":            names,
 		"names stay":       namesStay,
 		"runs":             runs,
+		"checks":           checks,
 		"another chance":   anotherChance,
 		"content journal":  contentJournal,
 		"content refusals": contentRefusals,

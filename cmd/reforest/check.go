@@ -14,6 +14,11 @@ import (
 
 type checkOptions struct {
 	*globalOptions
+	rules   bool
+	all     bool
+	mend    bool
+	yes     bool
+	dryRun  bool
 	collect string   // the side to collect
 	out     string   // the file to collect to
 	offline []string // files to judge from
@@ -24,10 +29,22 @@ func newCheckCommand(env *environment, global *globalOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [BATCH]",
 		Short: "Preflight: look at forests, rights and mailboxes; change nothing",
-		Long: `Check connections, certificates, rights to the target OU, the schema and the target
-database; with a batch file also that each mailbox in it can be resolved, matched and
-opened. Nothing is changed in either forest. Whom only a person can tell apart is asked
-in the decision file (match.decisions), whose answers the next command reads.
+		Long: `Check connections, certificates, rights to the target OU, the schema, mail domains and
+the target database; with a batch file also that each mailbox in it can be resolved,
+matched and opened, and every rule about its person. Nothing is changed in either forest.
+What was found goes into the store; after seven days, or with other rows, it says nothing
+any more. Whom only a person can tell apart is asked in the decision file
+(match.decisions), whose answers the next command reads.
+
+With --all both forests are looked through whole: who would get a bounce because no
+object on the other side has the name that old mail is answered to (X500), and mailboxes
+that two objects claim.
+
+With --mend what can be mended by a plain directory change is offered, one by one, and
+journalled; then everything is read and judged again. What is not mended then, or was
+declined, forbids the run.
+
+With --rules the rules are listed: id, severity, meaning, mend and source.
 
 Where no one person may see both forests, each side is collected to a file by somebody
 who may, with a configuration that has that side's directory alone; whoever has both
@@ -39,8 +56,12 @@ everybody in the forest, and no password: treat it as what it is.
 
 EXIT STATUS
   0 nothing forbids a run, or the forest is collected; 4 something forbids a run;
-  10 usage or configuration; 12 a server refused the credentials; 1 any other error`,
+  10 usage or configuration; 11 another run is working on the store (--mend);
+  12 a server refused the credentials; 1 any other error`,
 		Example: `  reforest check tonight.csv
+  reforest check tonight.csv --mend
+  reforest check --all
+  reforest check --rules
   reforest check --collect source --out alpine.forest
   reforest check --collect target --out fabrikam.forest
   reforest check tonight.csv --offline alpine.forest,fabrikam.forest`,
@@ -49,6 +70,11 @@ EXIT STATUS
 			return runCheck(cmd.Context(), env, options, args)
 		},
 	}
+	cmd.Flags().BoolVar(&options.rules, "rules", false, "list the rules")
+	cmd.Flags().BoolVar(&options.all, "all", false, "look through both forests whole: X500 names, split mailboxes")
+	cmd.Flags().BoolVar(&options.mend, "mend", false, "offer to mend what a plain directory change mends")
+	cmd.Flags().BoolVar(&options.dryRun, "dry-run", false, "with --mend: print what would be mended, and change nothing")
+	cmd.Flags().BoolVarP(&options.yes, "yes", "y", false, "with --mend: do not ask before writing")
 	cmd.Flags().StringVar(&options.collect, "collect", "", "collect one `side`, source or target, to a file, and judge nothing")
 	cmd.Flags().StringVar(&options.out, "out", "", "`file` to collect to; an older one of the same side is replaced")
 	cmd.Flags().StringSliceVar(&options.offline, "offline", nil, "judge from two collected `files`, in any order, separated by a comma")
@@ -57,10 +83,14 @@ EXIT STATUS
 
 func runCheck(ctx context.Context, env *environment, options *checkOptions, args []string) error {
 	switch {
+	case options.rules:
+		return printRules(env, options.globalOptions)
 	case options.collect != "" || options.out != "":
 		return runCollect(ctx, env, options, args)
 	case len(options.offline) > 0:
 		return runOffline(ctx, env, options, args)
+	case options.mend && len(args) == 0:
+		return usage(errors.New("--mend needs a batch file"))
 	}
 	c, err := loadConfig(options.config)
 	if err != nil {
@@ -70,9 +100,15 @@ func runCheck(ctx context.Context, env *environment, options *checkOptions, args
 	if err != nil {
 		return err
 	}
-	return onlyLook(ctx, env, c, b, func(_ *connection, p *preflight) error {
+	if options.mend {
+		return checkAndMend(ctx, env, options, c, b)
+	}
+	return onlyLook(ctx, env, c, b, func(conn *connection, p *preflight) error {
+		if err := p.sweep(ctx, conn.directories, conn.mailboxes, options.all, len(args) == 1); err != nil {
+			return err
+		}
 		asked := ask(env, c, p.looked, p.open)
-		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), asked)
+		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), saveCheck(ctx, c, b, p), asked)
 	})
 }
 
@@ -87,18 +123,7 @@ func batchOf(c *config, args []string) (plannedBatch, error) {
 // onlyLook makes the preflight of a batch, as far as it has come, and hands it to fn.
 // Nothing is written.
 func onlyLook(ctx context.Context, env *environment, c *config, b plannedBatch, fn func(*connection, *preflight) error) error {
-	return withRecord(ctx, c, &b, func(st *store.Store) error {
-		conn, err := connect(ctx, env, c)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close() }() // read only: nothing can be lost
-		p, err := look(ctx, env, conn, st, b.moves)
-		if err != nil {
-			return err
-		}
-		return fn(conn, p)
-	})
+	return withRecord(ctx, c, &b, func(st *store.Store) error { return withLook(ctx, env, c, st, b, fn) })
 }
 
 // withRecord hands the store to fn, nil if there is none yet, with the batch as far as
@@ -115,6 +140,20 @@ func withRecord(ctx context.Context, c *config, b *plannedBatch, fn func(*store.
 		}
 	}
 	return fn(st)
+}
+
+// withLook makes the preflight and hands it to fn.
+func withLook(ctx context.Context, env *environment, c *config, st *store.Store, b plannedBatch, fn func(*connection, *preflight) error) error {
+	conn, err := connect(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // every write has been answered before
+	p, err := look(ctx, env, conn, st, b.moves)
+	if err != nil {
+		return err
+	}
+	return fn(conn, p)
 }
 
 func printCheck(env *environment, options *globalOptions, p *preflight, mailboxes int) error {
@@ -146,14 +185,22 @@ func findingJSON(f migrate.Finding) findingLine {
 }
 
 func printCheckJSON(env *environment, p *preflight, mailboxes int) error {
+	if err := printFindingsJSON(env, p.findings); err != nil {
+		return err
+	}
+	line := map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}
+	if err := json.NewEncoder(env.stdout).Encode(line); err != nil {
+		return err
+	}
+	return p.forbidden()
+}
+
+func printFindingsJSON(env *environment, findings []migrate.Finding) error {
 	out := json.NewEncoder(env.stdout)
-	for _, f := range p.findings {
+	for _, f := range findings {
 		if err := out.Encode(findingJSON(f)); err != nil {
 			return err
 		}
 	}
-	if err := out.Encode(map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}); err != nil {
-		return err
-	}
-	return p.forbidden()
+	return nil
 }

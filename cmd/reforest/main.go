@@ -142,7 +142,7 @@ Begin with a rehearsal on two forests inside this process; it needs nothing else
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newDemoCommand(env, options), newInitCommand(env, options), newCheckCommand(env, options),
-		newStageCommand(env, options), newCleanCommand(env, options),
+		newStageCommand(env, options), newCleanCommand(env, options), newVerifyCommand(env, options),
 		newRunCommand(env, options), newStatusCommand(env, options), newReportCommand(env, options),
 		newVersionCommand(env, options), newExitCodesTopic(),
 	)

@@ -36,6 +36,9 @@ func runOffline(ctx context.Context, env *environment, options *checkOptions, ar
 		if err := p.directories(ctx, forests, st, b.moves); err != nil {
 			return err
 		}
+		if err := p.sweep(ctx, forests, nil, options.all, len(args) == 1); err != nil {
+			return err
+		}
 		asked := ask(env, c, p.looked, p.open)
 		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), asked)
 	})
@@ -89,7 +92,7 @@ func openForest(ctx context.Context, env *environment, path string) (directory.F
 	if err != nil {
 		return directory.Forest{}, origin, fmt.Errorf("survey %s: %w", path, err)
 	}
-	return directory.Forest{Side: origin.Side, Reader: reader, Info: info}, origin, nil
+	return directory.Forest{Side: origin.Side, Reader: reader, Info: info, Account: origin.Account}, origin, nil
 }
 
 // provenance says what a judgement from files rests on, and what it leaves out.
@@ -98,7 +101,7 @@ func provenance(files map[directory.Side]forestfile.Origin, now time.Time) []mig
 	findings := []migrate.Finding{
 		{
 			Rule: "check.offline", Severity: migrate.Note, Whom: "both forests",
-			What: fmt.Sprintf("Judged from files: %s; %s. Rights are those of these accounts.", asOf(source), asOf(target)),
+			What: fmt.Sprintf("Judged from files: %s; %s. Rights are those of these accounts; what they may write of people was not collected.", asOf(source), asOf(target)),
 		},
 		{
 			Rule: "mail.untried", Severity: migrate.Note, Whom: "both mail servers",

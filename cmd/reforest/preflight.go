@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"reforest/batch"
 	"reforest/batch/store"
@@ -46,6 +50,11 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err := p.directories(ctx, conn.directories, st, moves); err != nil {
 		return nil, err
 	}
+	findings, err := conn.directories.CheckAccess(ctx, p.pairs)
+	if err != nil {
+		return nil, err
+	}
+	p.findings = slices.Concat(p.findings, findings, checkFiles(conn.config))
 	if err := p.prove(ctx, conn, moves); err != nil {
 		return nil, err
 	}
@@ -74,7 +83,19 @@ func (p *preflight) directories(ctx context.Context, forests *directory.Director
 	findings, err = people.Run(ctx, moves)
 	p.findings = append(p.findings, findings...)
 	p.looked, p.open = people.Questions()
+	p.findings = distinct(p.findings)
 	return err
+}
+
+// distinct leaves out findings that say the same again: what concerns a forest is found
+// for everyone of a batch.
+func distinct(findings []migrate.Finding) []migrate.Finding {
+	seen := map[migrate.Finding]bool{}
+	return slices.DeleteFunc(findings, func(f migrate.Finding) bool {
+		again := seen[f]
+		seen[f] = true
+		return again
+	})
 }
 
 // mostProofs is how many mailboxes of people under way are tried, until one opens.
@@ -118,13 +139,12 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	if len(p.pairs) == 0 {
 		return p.probes(ctx, conn)
 	}
+	errs, err := p.openAll(ctx, conn)
+	if err != nil {
+		return err
+	}
 	for i, pair := range p.pairs {
-		p.patience.say("Opened %d of %d source mailboxes.", i, len(p.pairs))
-		err := conn.mailboxes.trySource(ctx, pair.Source)
-		if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
-			return fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
-		}
-		if err != nil {
+		if err := errs[i]; err != nil {
 			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
 			findings = append(findings, migrate.Finding{
 				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: pair.Source.String(), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
@@ -137,6 +157,34 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 	}
 	p.findings = append(p.findings, findings...)
 	return conn.mailboxes.probeTarget(ctx, p.pairs[0])
+}
+
+// openers is how many mailboxes are tried at once.
+const openers = 4
+
+// openAll tries every pair's source mailbox, a few at a time. The errors are those of
+// single mailboxes, in the order of the pairs; the last result is one that concerns more.
+func (p *preflight) openAll(ctx context.Context, conn *connection) ([]error, error) {
+	errs := make([]error, len(p.pairs))
+	var told sync.Mutex
+	opened := 0
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(openers)
+	for i, pair := range p.pairs {
+		group.Go(func() error {
+			err := conn.mailboxes.trySource(ctx, pair.Source)
+			if e := migrate.AsError(err); err != nil && (e == nil || !e.Auth && e.Reach > migrate.OneMailbox) {
+				return fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
+			}
+			errs[i] = err
+			told.Lock()
+			defer told.Unlock()
+			opened++
+			p.patience.say("Opened %d of %d source mailboxes.", opened, len(p.pairs))
+			return nil
+		})
+	}
+	return errs, group.Wait()
 }
 
 // probes logs in to the mailboxes that the configuration names for it, where there is

@@ -107,6 +107,9 @@ func runLocked(ctx context.Context, env *environment, options *runOptions, c *co
 // batch are under way nothing but wrong credentials holds them up: who must not begin
 // fails alone, with the same finding.
 func mayRun(ctx context.Context, env *environment, c *config, conn *connection, st *store.Store, b plannedBatch) error {
+	if err := saysOfLastCheck(ctx, env, st, b); err != nil {
+		return err
+	}
 	p, err := look(ctx, env, conn, st, b.moves)
 	if e := migrate.AsError(err); err != nil && (!b.underWay() || e == nil || e.Auth || ctx.Err() != nil) {
 		return err
@@ -114,6 +117,9 @@ func mayRun(ctx context.Context, env *environment, c *config, conn *connection, 
 	if err != nil {
 		env.say("Preflight could not be finished: %v. Those who are under way go on.", err)
 		return nil
+	}
+	if err := st.SaveCheck(ctx, checkOf(b, p)); err != nil {
+		return err
 	}
 	if err := printFindings(env.stderr, p.findings); err != nil {
 		return err

@@ -79,12 +79,32 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	}
 	found, err := st.Batch(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
+		if last, checked, err := st.LastCheck(ctx, batch.ID(name)); checked || err != nil {
+			return errors.Join(err, statusOfChecked(env, options, name, last))
+		}
 		return fmt.Errorf("nobody in any batch is known by %s, and there is no batch of that name", printable(name))
 	}
 	if err != nil {
 		return err
 	}
 	return statusOfBatch(ctx, env, options, st, found)
+}
+
+// statusOfChecked tells of a batch that was checked and has not begun.
+func statusOfChecked(env *environment, options *globalOptions, name string, last batch.Check) error {
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(checkLine(last, last.Digest))
+	}
+	_, err := fmt.Fprintf(env.stdout, "Batch %s has not begun. %s.\n", printable(name), checkWords(last, last.Digest))
+	return err
+}
+
+// checkLine is a check as --json prints it.
+func checkLine(c batch.Check, digest string) map[string]any {
+	return map[string]any{
+		"message_type": "last_check", "batch": c.Batch, "at": c.At, "version": c.Version, "mailboxes": c.Mailboxes,
+		"findings": len(c.Findings), "forbidden": c.Forbidden() > 0, "stale": c.Stale(digest, time.Now()) != "",
+	}
 }
 
 // openToRead opens the store without writing to it; nil if there is none yet.
@@ -195,6 +215,13 @@ func statusOfBatch(ctx context.Context, env *environment, options *globalOptions
 // tableOfBatch prints a batch's mailboxes and its runs.
 func tableOfBatch(ctx context.Context, env *environment, st *store.Store, b batch.Batch, moves []batch.Move, working bool) error {
 	lines := []string{movesTable(moves, nil)}
+	last, checked, err := st.LastCheck(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	if checked {
+		lines = append(lines, checkWords(last, b.Digest))
+	}
 	runs, err := st.Runs(ctx, b.ID)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func asError(err error) *migrate.Error { return migrate.AsError(err) }
 
 // A connection is both forests and their mail servers, ready for use.
 type connection struct {
+	config      *config
 	directories *directory.Directories
 	mailboxes   *mailboxes
 	closers     []io.Closer
@@ -29,7 +30,7 @@ func connect(ctx context.Context, env *environment, c *config) (*connection, err
 	if err != nil {
 		return nil, err
 	}
-	conn := &connection{directories: &directory.Directories{Rules: rules}}
+	conn := &connection{config: c, directories: &directory.Directories{Rules: rules}}
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
 	}
@@ -51,7 +52,7 @@ func (c *connection) Close() (err error) {
 }
 
 func (c *connection) forest(ctx context.Context, env *environment, conf *config, side directory.Side, d directoryConfig) (directory.Forest, error) {
-	f := directory.Forest{Side: side}
+	f := directory.Forest{Side: side, Account: d.Bind}
 	dial, err := dialConfig(env, conf, side, d)
 	if err != nil {
 		return f, err

@@ -3,8 +3,10 @@ package ldap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net"
+	"strings"
 
 	"reforest/directory"
 )
@@ -13,6 +15,7 @@ import (
 type Conn struct {
 	pool   *pool
 	naming directory.DN // the default naming context
+	host   string       // the server's own name, dnsHostName
 }
 
 var errNotActiveDirectory = errors.New("the server names no default naming context: it is no Active Directory domain controller")
@@ -30,12 +33,12 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 		return nil, refusal("ldap.Dial", err)
 	}
 	c := &Conn{pool: &pool{endpoint: checked}}
-	root, err := c.Get(ctx, "", "defaultNamingContext")
+	root, err := c.Get(ctx, "", "defaultNamingContext", "dnsHostName")
 	if err != nil {
 		_ = c.Close()
 		return nil, err
 	}
-	c.naming = directory.DN(root.First("defaultNamingContext"))
+	c.naming, c.host = directory.DN(root.First("defaultNamingContext")), root.First("dnsHostName")
 	if c.naming == "" {
 		_ = c.Close()
 		return nil, refusal("ldap.Dial", errNotActiveDirectory)
@@ -47,8 +50,16 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 // looks, but on a global catalog.
 func (c *Conn) DefaultNamingContext() directory.DN { return c.naming }
 
-// Server returns the URL of the server.
-func (c *Conn) Server() string { return c.pool.endpoint.URL }
+// Server returns the URL of the server. Where its host is a name that the server does not
+// call itself by, which may stand for several, the server that was reached is added: all
+// connections of a Conn lead to the same one.
+func (c *Conn) Server() string {
+	host, _, err := net.SplitHostPort(c.pool.endpoint.address)
+	if err != nil || net.ParseIP(host) != nil || c.host == "" || strings.EqualFold(host, c.host) {
+		return c.pool.endpoint.URL
+	}
+	return fmt.Sprintf("%s (%s, %s)", c.pool.endpoint.URL, c.host, c.pool.server())
+}
 
 // GlobalCatalog reports whether the URL leads to a global catalog, which holds a part of
 // every entry's attributes alone: by its port, 3268 or 3269, or because Config says so.

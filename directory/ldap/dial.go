@@ -15,11 +15,11 @@ import (
 // startTLSName is the OID of the StartTLS operation (RFC 4511 4.14.1).
 const startTLSName = "1.3.6.1.4.1.1466.20037"
 
-// connect opens a connection and binds. ctx governs the whole of it.
-func (e endpoint) connect(ctx context.Context) (*wire, error) {
+// connect opens a connection to the address and binds. ctx governs the whole of it.
+func (e endpoint) connect(ctx context.Context, address string) (*wire, error) {
 	within, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	stream, err := e.secure(within)
+	stream, err := e.secure(within, address)
 	if err != nil {
 		return nil, failure(ctx, "ldap.Dial", err)
 	}
@@ -35,9 +35,10 @@ func (e endpoint) connect(ctx context.Context) (*wire, error) {
 	return w, nil
 }
 
-// secure returns a connection on which TLS has been established.
-func (e endpoint) secure(ctx context.Context) (net.Conn, error) {
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", e.address)
+// secure returns a connection to the address on which TLS has been established, with the
+// name of the configuration.
+func (e endpoint) secure(ctx context.Context, address string) (net.Conn, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

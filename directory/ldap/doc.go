@@ -9,6 +9,10 @@
 // (paging cookies belong to one connection), and an operation whose context ends
 // closes its own connection and no one else's.
 //
+// A name may stand for several domain controllers. The server that the first connection
+// reaches is kept: every later one goes to its address, and where it does not answer the
+// operation fails rather than read or write elsewhere.
+//
 // # What a lost connection means
 //
 //	lost while idle            noticed when it is taken; another is opened

@@ -22,6 +22,19 @@ func IsCatalog(config Config) (bool, error) {
 	return (&Conn{pool: &pool{endpoint: checked}}).GlobalCatalog(), err
 }
 
+// Readdress changes what the configured name leads to, and forgets idle connections: the
+// next connection is a new one.
+func (c *Conn) Readdress(address string) {
+	c.pool.mu.Lock()
+	c.pool.endpoint.address = address
+	idle := c.pool.idle
+	c.pool.idle = nil
+	c.pool.mu.Unlock()
+	for _, w := range idle {
+		w.close()
+	}
+}
+
 // WritePlain writes over a connection that has no TLS and that nobody reads from.
 func WritePlain(ctx context.Context, change directory.Change) error {
 	near, far := net.Pipe()

@@ -1,10 +1,14 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	"reforest/migrate"
 )
 
 const (
@@ -24,6 +28,7 @@ type pool struct {
 	mu     sync.Mutex
 	idle   []*wire
 	closed bool
+	pinned string // IP address and port of the server; "" until it has been reached
 }
 
 // take returns an idle connection that is alive as far as can be known, or a new one.
@@ -34,7 +39,7 @@ func (p *pool) take(ctx context.Context) (*wire, error) {
 			return nil, err
 		}
 		if w == nil {
-			return p.endpoint.connect(ctx)
+			return p.connect(ctx)
 		}
 		if !w.conn.IsClosing() && time.Since(w.idleAt) < maxIdleTime {
 			w.used = true
@@ -42,6 +47,38 @@ func (p *pool) take(ctx context.Context) (*wire, error) {
 		}
 		w.close()
 	}
+}
+
+// connect opens a connection. A name may stand for several domain controllers, in turn
+// (DNS round robin), and they do not show each other's writes at once: every connection
+// after the first goes to the server that the first one reached.
+func (p *pool) connect(ctx context.Context) (*wire, error) {
+	address := p.server()
+	w, err := p.endpoint.connect(ctx, cmp.Or(address, p.endpoint.address))
+	if err != nil {
+		return nil, p.namingServer(err, address)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pinned == "" {
+		p.pinned = w.stream.RemoteAddr().String()
+	}
+	return w, nil
+}
+
+// server returns the address of the server that was reached first; "" if none was yet.
+func (p *pool) server() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pinned
+}
+
+// namingServer adds to an error which of several servers it is about.
+func (p *pool) namingServer(err error, address string) error {
+	if e := migrate.AsError(err); e != nil && address != "" && address != p.endpoint.address {
+		e.Err = fmt.Errorf("server %s, which this run stays with as %s: %w", address, p.endpoint.URL, e.Err)
+	}
+	return err
 }
 
 // pop takes the connection off that was used last; nil if none is idle.

@@ -24,6 +24,7 @@ const (
 	SourceDatabase = "MBX-A1"
 	TargetDatabase = "MBX-F1"
 	MailAdmin      = "migrate"
+	formerDomain   = "alpine-old.test" // of addresses that people had before
 	LegacyPrefix   = "/o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)"
 )
 
@@ -119,6 +120,9 @@ func (w *World) fillSource() error {
 	if err != nil {
 		return err
 	}
+	if _, err := d.AddAcceptedDomain(formerDomain, ldapd.DomainAuthoritative); err != nil {
+		return err
+	}
 	ou := d.BaseDN().Child("OU", "People")
 	if _, err := d.Seed(ou, ldapd.Attrs{"objectClass": {"organizationalUnit"}}); err != nil {
 		return err
@@ -197,7 +201,7 @@ func sourceAttrs(p Person, n int, database directory.DN) ldapd.Attrs {
 		"objectClass": {"user"}, "sAMAccountName": {p.sam()}, "userPrincipalName": {p.Mail()}, "displayName": {p.Name},
 		"userAccountControl": {"544"}, "mail": {p.Mail()}, "mailNickname": {p.Alias}, "legacyExchangeDN": {p.legacyDN()},
 		"proxyAddresses": {
-			"SMTP:" + p.Mail(), "smtp:" + p.Alias + "@alpine-old.test", "SIP:" + p.Mail(),
+			"SMTP:" + p.Mail(), "smtp:" + p.Alias + "@" + formerDomain, "SIP:" + p.Mail(),
 			"X500:/o=Alpine Mail/ou=ZRH/cn=Recipients/cn=" + p.Alias,
 		},
 		"homeMDB": {string(database)}, "msExchHomeServerName": {"/o=Alpine/ou=First Administrative Group/cn=Configuration/cn=Servers/cn=ALPEX1"},

@@ -222,6 +222,19 @@ CREATE INDEX changes_by_move ON changes (move_id, id);
 CREATE INDEX changes_open ON changes (move_id, id) WHERE committed_at = 0 AND dropped_at = 0;
 CREATE INDEX changes_to_undo ON changes (id) WHERE person <> '' AND undone_at = 0;
 
+-- What preflight found, each time. A batch is checked before it is planned, so its name
+-- stands here alone.
+CREATE TABLE checks (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch     TEXT NOT NULL,
+    digest    TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    version   TEXT NOT NULL,
+    mailboxes BIGINT NOT NULL,
+    findings  BLOB NOT NULL
+);
+CREATE INDEX checks_by_batch ON checks (batch, id);
+
 CREATE TABLE counters (
     name TEXT NOT NULL PRIMARY KEY,
     n    BIGINT NOT NULL
