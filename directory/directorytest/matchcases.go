@@ -15,6 +15,7 @@ func matchCases() []decision {
 		{name: "target is a distribution list", run: testTargetGroup},
 		{name: "two objects match", run: testTwoTargets},
 		{name: "evidence that is not enough", run: testWeakEvidence},
+		{name: "contact that is not adopted", run: testOpenContact},
 		{name: "unmarked twin is not changed", run: testUnmarkedTwin},
 		{name: "clash stops that person alone", run: testClash},
 		{name: "SELF owns many mailboxes", run: testSelf},
@@ -43,24 +44,29 @@ func testTargetGroup(t *testing.T, w *world) {
 	w.refused(t, who, stage, "match.group")
 }
 
-// decided are the answers to who the target is, by source object.
-type decided map[migrate.GUID]directory.Decision
-
-// Decision implements directory.Decisions. About contacts nothing is decided.
-func (d decided) Decision(source migrate.GUID, rule string) (directory.Decision, bool) {
-	decision, ok := d[source]
-	return decision, ok && rule != directory.AskContact
+// decided is the answer to one question.
+type decided struct {
+	source  migrate.GUID
+	contact bool // about a contact alone, else about any other object
+	answer  directory.Decision
 }
 
-// decide answers the question about the source object.
-func (w *world) decide(t *testing.T, who directory.DN, choice directory.Choice, target directory.DN) {
+// Decision implements directory.Decisions.
+func (d decided) Decision(source migrate.GUID, rule string) (directory.Decision, bool) {
+	return d.answer, source == d.source && d.contact == (rule == directory.AskContact)
+}
+
+// decide answers the question by the rule about the source object.
+func (w *world) decide(t *testing.T, who directory.DN, rule string, choice directory.Choice, target directory.DN) {
 	t.Helper()
-	w.Rules.Decisions = nil
 	source, err := w.Resolve(t.Context(), string(who))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Rules.Decisions = decided{source.GUID: {Choice: choice, Target: string(target), Place: "decisions.csv:2:1"}}
+	w.Rules.Decisions = decided{
+		source: source.GUID, contact: rule == directory.AskContact,
+		answer: directory.Decision{Choice: choice, Target: string(target), Place: "decisions.csv:2:1"},
+	}
 }
 
 // asked wants a question by the rule, with the candidates.
@@ -99,11 +105,11 @@ func testTwoTargets(t *testing.T, w *world) {
 	}
 	w.again = nil // decided below
 	w.unchanged(t, "an open question", before)
-	w.decide(t, who, directory.Leave, "")
+	w.decide(t, who, directory.AskSeveral, directory.Leave, "")
 	w.refused(t, who, stage, "match.left")
-	w.decide(t, who, directory.Create, "")
+	w.decide(t, who, directory.AskSeveral, directory.Create, "")
 	w.refused(t, who, stage, "address.taken", "address.taken")
-	w.decide(t, who, directory.Adopt, second)
+	w.decide(t, who, directory.AskSeveral, directory.Adopt, second)
 	w.carry(t, who, stage)
 	same(t, "target", w.target(t, who).DN.Name(), "second")
 	w.unchanged(t, "adopting the second", before, first)
@@ -118,9 +124,9 @@ func testWeakEvidence(t *testing.T, w *world) {
 	before := w.image(t)
 	w.refused(t, ada, stage, "match.adopt")
 	w.asked(t, ada, directory.AskAdopt, found)
-	w.decide(t, ada, directory.Leave, "")
+	w.decide(t, ada, directory.AskAdopt, directory.Leave, "")
 	w.refused(t, ada, stage, "match.left")
-	w.decide(t, ada, directory.Create, "")
+	w.decide(t, ada, directory.AskAdopt, directory.Create, "")
 	w.carry(t, ada, stage)
 	w.unchanged(t, "making another one", before, found)
 	same(t, "target", w.target(t, ada).DN.Name(), "ada")
@@ -128,11 +134,30 @@ func testWeakEvidence(t *testing.T, w *world) {
 	number = attrs{"employeeID": {"F" + w.tag}}
 	bea := w.person(t, "bea", number)
 	hers := w.plant(t, directory.Target, "hers", w.account("hers").with(number))
-	w.decide(t, bea, directory.Adopt, hers)
+	w.decide(t, bea, directory.AskAdopt, directory.Adopt, hers)
 	w.carry(t, bea, stage)
 	target := w.target(t, bea)
 	same(t, "adopted", target.DN.Name(), "hers")
 	same(t, "mark", target.Mark, directory.Mark(w.match(t, bea).Source.GUID))
+}
+
+// testOpenContact: a contact may stand for the person, and nobody has said so.
+func testOpenContact(t *testing.T, w *world) {
+	w.Rules.Adopt = nil
+	who := w.person(t, "ada", nil)
+	contact := w.plantContact(t, "ada")
+	w.refused(t, who, stage, "match.contact")
+	w.asked(t, who, directory.AskContact, contact)
+	w.decide(t, who, directory.AskContact, directory.Leave, "")
+	w.refused(t, who, stage, "match.left")
+	w.decide(t, who, directory.AskContact, directory.Create, "") // and leave the contact its addresses
+	w.refused(t, who, stage, "address.taken")
+	w.decide(t, who, directory.AskContact, directory.Adopt, contact)
+	w.carry(t, who, stage)
+	has(t, w.target(t, who), "smtp:"+w.to("contact"))
+	if w.get(t, directory.Target, contact).Has("proxyAddresses") {
+		t.Error("the contact still has its addresses")
+	}
 }
 
 // testUnmarkedTwin: nothing that was not adopted is changed, nor linked to.

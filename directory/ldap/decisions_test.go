@@ -1,6 +1,7 @@
 package ldap_test
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -52,6 +53,20 @@ func TestEveryDecisionIsRun(t *testing.T) {
 	}
 }
 
+// TestStrictness sends what Active Directory forbids. The rehearsal answers as it does.
+func TestStrictness(t *testing.T) {
+	t.Parallel()
+	server, config := startLab(t)
+	directorytest.Strictness(t, dialRaw(t, config), newUnit(t, config, server.BaseDN()), false)
+}
+
+// TestStrictnessOfSamba sends it to the real source forest, which is laxer.
+func TestStrictnessOfSamba(t *testing.T) {
+	t.Parallel()
+	forest := realForest(t, real.Load(t).Source, "MBX-A1", directory.Source)
+	directorytest.Strictness(t, dialRaw(t, forest.config), newUnit(t, forest.config, forest.forest.Info.DefaultNC), true)
+}
+
 // A served forest is one that cases share, each in a unit of its own.
 type served struct {
 	config   ldap.Config
@@ -87,7 +102,7 @@ func (s served) home(t *testing.T) directorytest.Home {
 // rehearse starts a rehearsal forest of two domains.
 func rehearse(t *testing.T, domain string, side directory.Side) served {
 	t.Helper()
-	server, err := ldapd.Start(t.Context(), ldapd.Config{Domain: domain, AdminPassword: labPassword})
+	server, err := ldapd.Start(context.WithoutCancel(t.Context()), ldapd.Config{Domain: domain, AdminPassword: labPassword})
 	if err != nil {
 		t.Fatal(err)
 	}
