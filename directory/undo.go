@@ -133,7 +133,8 @@ func left(attr string, want, have [][]byte) bool {
 	if !isLink {
 		return sameSet(attr, want, have)
 	}
-	return !slices.ContainsFunc(have, func(v []byte) bool { return !contains(attr, want, v) })
+	known := among(attr, want)
+	return !slices.ContainsFunc(have, func(v []byte) bool { return !known(v) })
 }
 
 // written returns, by attribute, what the changes left there.
@@ -157,7 +158,7 @@ func (m Mod) applied(values [][]byte) [][]byte {
 		if len(m.Values) == 0 {
 			return nil
 		}
-		return slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return contains(m.Attr, m.Values, v) })
+		return slices.DeleteFunc(slices.Clone(values), among(m.Attr, m.Values))
 	case ReplaceValues:
 		return m.Values
 	case RandomPassword:
@@ -224,7 +225,7 @@ type undone struct {
 func (s *undone) takeBack(mod, was Mod) {
 	switch mod.Op {
 	case AddValues:
-		s.values = slices.DeleteFunc(slices.Clone(s.values), func(v []byte) bool { return contains(mod.Attr, mod.Values, v) })
+		s.values = slices.DeleteFunc(slices.Clone(s.values), among(mod.Attr, mod.Values))
 	case DeleteValues, ReplaceValues:
 		if mod.Op == DeleteValues && len(mod.Values) > 0 {
 			s.addBack(mod.Values)
@@ -258,13 +259,8 @@ func (e *edit) restore(attr string, values [][]byte) {
 		e.set(attr, values...)
 		return
 	}
-	lacks := func(in [][]byte) func([]byte) bool {
-		return func(v []byte) bool {
-			return !slices.ContainsFunc(in, func(w []byte) bool { return exactValue(attr, w, v) })
-		}
-	}
-	gone := slices.DeleteFunc(slices.Clone(present), func(v []byte) bool { return !lacks(values)(v) })
-	back := slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return !lacks(present)(v) })
+	gone := slices.DeleteFunc(slices.Clone(present), amongExactly(attr, values))
+	back := slices.DeleteFunc(slices.Clone(values), amongExactly(attr, present))
 	if len(gone) > 0 {
 		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Values: gone})
 	}
