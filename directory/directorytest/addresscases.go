@@ -1,7 +1,6 @@
 package directorytest
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -195,7 +194,7 @@ func testCaseAtSource(t *testing.T, w *world) {
 			if !e.DN.Equal(who) || !e.Has("proxyAddresses") {
 				return e
 			}
-			return withValues(e, "proxyAddresses", append(slices.Clone(e.Values("proxyAddresses")), double)...)
+			return withValues(e, "proxyAddresses", append([]string{double}, e.Values("proxyAddresses")...)...)
 		}}
 	}
 	w.carry(t, who, wholeMove()...)

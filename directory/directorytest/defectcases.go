@@ -32,7 +32,7 @@ func defectCases() []decision {
 // testX500Prefix: cn=jsmith2 on either side is not cn=jsmith.
 func testX500Prefix(t *testing.T, w *world) {
 	legacy, own := sourcePrefix+"jsmith"+w.tag, targetPrefix+"js"+w.tag
-	who := w.person(t, "jsmith", attrs{"proxyAddresses": {"SMTP:" + w.at("jsmith"), "X500:" + own + "2"}})
+	who := w.person(t, "jsmith", attrs{"proxyAddresses": {"SMTP:" + w.at("jsmith"), "X500:" + own + "2", "X500:" + legacy + "4"}})
 	w.plant(t, directory.Target, "js", w.mailUser("js", w.at("jsmith")).with(attrs{
 		"proxyAddresses": {"SMTP:" + w.to("js"), "smtp:" + w.at("jsmith"), "X500:" + legacy + "2"},
 	}))
@@ -43,7 +43,7 @@ func testX500Prefix(t *testing.T, w *world) {
 	w.carry(t, who, stage)
 	pair := w.match(t, who)
 	same(t, "target", pair.Target.DN.Name(), "js")
-	has(t, pair.Target, "X500:"+legacy, "X500:"+legacy+"2", "X500:"+own+"2")
+	has(t, pair.Target, "X500:"+legacy, "X500:"+legacy+"2", "X500:"+legacy+"4", "X500:"+own+"2")
 	has(t, pair.Source, "X500:"+own, "X500:"+own+"2", "X500:"+legacy+"2")
 	w.unchanged(t, "staging jsmith", before, stranger)
 }

@@ -121,8 +121,12 @@ func testLaterEnd(t *testing.T, w *world) {
 }
 
 // testNoEnd: somebody without mail is never staged, and a link to them is left out and
-// told, the other links of the attribute being set.
+// told, the other links of the attribute being set. It is not taken for one that is gone,
+// not even by force.
 func testNoEnd(t *testing.T, w *world) {
+	w.Rules.Attributes = map[string]directory.Policy{"publicdelegates": directory.Force}
+	other := w.plant(t, directory.Target, "other", w.account("other"))
+	w.plant(t, directory.Target, "joined", w.mailUser("joined", w.at("ada")).with(attrs{"publicDelegates": {string(other)}}))
 	nobody := w.plant(t, directory.Source, "nobody", w.account("nobody"))
 	bea := w.person(t, "bea", nil)
 	ada := w.person(t, "ada", attrs{"manager": {string(nobody)}, "publicDelegates": {string(nobody), string(bea)}})
@@ -132,7 +136,7 @@ func testNoEnd(t *testing.T, w *world) {
 	if entry.Has("manager") {
 		t.Errorf("manager is %q", entry.Values("manager"))
 	}
-	sameNames(t, "publicDelegates", entry.Values("publicDelegates"), w.target(t, bea).DN)
+	sameNames(t, "publicDelegates", entry.Values("publicDelegates"), w.target(t, bea).DN, other)
 	if found := w.owners(t, "smtp:"+w.at("nobody")); found > 0 || strings.Contains(fmt.Sprint(w.image(t)), "CN=nobody,"+string(w.Forests.Target.Base)) {
 		t.Error("something was made for nobody")
 	}

@@ -170,8 +170,10 @@ func (w *world) inherit(t *testing.T, dn directory.DN, handed ntsd.ACE) {
 	}
 }
 
-// testWellKnown: these SIDs mean the same in every domain, and are nobody's legacy.
+// testWellKnown: these SIDs mean the same in every domain, and are nobody's legacy, even
+// if somebody lists them as such.
 func testWellKnown(t *testing.T, w *world) {
+	w.Rules.Legacy = []migrate.SID{"S-1-5-32", "S-1-5-11", migrate.Self, w.Forests.Target.Forest.Info.Domains[0].SID}
 	a := w.ward(t)
 	var granted []ntsd.ACE
 	for _, sid := range []migrate.SID{migrate.Self, "S-1-1-0", "S-1-5-11", "S-1-5-18", "S-1-5-32-544", "S-1-3-0"} {

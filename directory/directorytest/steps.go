@@ -29,9 +29,9 @@ var (
 	strip      = step{"strip", (*directory.Directories).PlanStrip}
 )
 
-// wholeMove are all steps of a move but the links.
+// wholeMove are all steps of a move.
 func wholeMove() []step {
-	return []step{stage, enable, deliver, forward, disconnect, twinRights, strip}
+	return []step{stage, relink, enable, deliver, forward, disconnect, twinRights, strip}
 }
 
 // carry carries out the steps for a source object, each planned from what stands there.
