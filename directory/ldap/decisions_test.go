@@ -31,9 +31,9 @@ func TestDecisionsOnTheRehearsal(t *testing.T) {
 }
 
 // TestDecisionsOnActiveDirectory runs the cases between the two real forests of
-// scripts/lab/up, but for those of LeftOut.
+// scripts/lab/up, but for those of LeftOut. It is not parallel: tests that wait for the
+// forests would keep those that have them from running their cases.
 func TestDecisionsOnActiveDirectory(t *testing.T) {
-	t.Parallel()
 	lab := real.Load(t)
 	source, target := realForest(t, lab.Source, "MBX-A1", directory.Source), realForest(t, lab.Target, "MBX-F1", directory.Target)
 	directorytest.Decisions(t, func(t *testing.T) directorytest.Forests {
@@ -60,9 +60,9 @@ func TestStrictness(t *testing.T) {
 	directorytest.Strictness(t, dialRaw(t, config), newUnit(t, config, server.BaseDN()), false)
 }
 
-// TestStrictnessOfSamba sends it to the real source forest, which is laxer.
+// TestStrictnessOfSamba sends it to the real source forest, which is laxer. It is not
+// parallel, for the reason of TestDecisionsOnActiveDirectory.
 func TestStrictnessOfSamba(t *testing.T) {
-	t.Parallel()
 	forest := realForest(t, real.Load(t).Source, "MBX-A1", directory.Source)
 	directorytest.Strictness(t, dialRaw(t, forest.config), newUnit(t, forest.config, forest.forest.Info.DefaultNC), true)
 }
