@@ -249,7 +249,7 @@ func (m Mod) applied(values [][]byte) [][]byte {
 		if len(m.Values) == 0 {
 			return nil
 		}
-		return slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return contains(m.Attr, m.Values, v) })
+		return slices.DeleteFunc(slices.Clone(values), among(m.Attr, m.Values))
 	case ReplaceValues:
 		return m.Values
 	case RandomPassword:
@@ -323,7 +323,7 @@ type undone struct {
 func (s *undone) takeBack(mod, was Mod) {
 	switch mod.Op {
 	case AddValues:
-		s.values = slices.DeleteFunc(slices.Clone(s.values), func(v []byte) bool { return contains(mod.Attr, mod.Values, v) })
+		s.values = slices.DeleteFunc(slices.Clone(s.values), among(mod.Attr, mod.Values))
 	case DeleteValues, ReplaceValues:
 		if mod.Op == DeleteValues && len(mod.Values) > 0 {
 			s.addBack(mod.Values)
@@ -357,13 +357,8 @@ func (e *edit) restore(attr string, values [][]byte) {
 		e.set(attr, values...)
 		return
 	}
-	lacks := func(in [][]byte) func([]byte) bool {
-		return func(v []byte) bool {
-			return !slices.ContainsFunc(in, func(w []byte) bool { return exactValue(attr, w, v) })
-		}
-	}
-	gone := slices.DeleteFunc(slices.Clone(present), func(v []byte) bool { return !lacks(values)(v) })
-	back := slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return !lacks(present)(v) })
+	gone := slices.DeleteFunc(slices.Clone(present), amongExactly(attr, values))
+	back := slices.DeleteFunc(slices.Clone(values), amongExactly(attr, present))
 	if len(gone) > 0 {
 		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Values: gone})
 	}
