@@ -65,23 +65,36 @@ type undo struct {
 	entry   *Entry   // as it is now; nil if it is gone
 }
 
-// read looks at the object, wherever it has been moved to since, if it carries our mark.
+// read looks at the object, wherever it has been moved to since and whatever it is called
+// now: a source object is known by its objectGUID, a target one by the mark that it was
+// given. Anything else is known by its name alone.
 func (u *undo) read(ctx context.Context) error {
-	reader := u.d.forest(u.first.Forest).Reader
-	entry, err := reader.Get(ctx, u.first.DN)
+	if u.first.Forest == Source && !u.first.Person.IsZero() {
+		return u.find(ctx, EqBytes("objectGUID", u.first.Person[:])) // its name may be somebody else's by now
+	}
+	entry, err := u.d.forest(u.first.Forest).Reader.Get(ctx, u.first.DN)
 	if err == nil {
 		u.entry = entry
 		return nil
 	}
-	if !errors.Is(err, ErrNotFound) || u.first.Op != Add || u.first.Person.IsZero() {
+	mark := u.written()[strings.ToLower(attrMark)]
+	if !errors.Is(err, ErrNotFound) || len(mark) != 1 || !strings.HasPrefix(string(mark[0]), markPrefix) {
 		return ignoreMissing(err)
 	}
-	for found, err := range reader.Find(ctx, Query{Filter: Eq(attrMark, Mark(u.first.Person))}) {
-		if err != nil {
-			return ignoreMissing(err)
+	return u.find(ctx, EqBytes(attrMark, mark[0]))
+}
+
+// find looks for the object in every domain that the server answers for.
+func (u *undo) find(ctx context.Context, filter Filter) error {
+	f := u.d.forest(u.first.Forest)
+	for _, domain := range f.Info.domainsHeld() {
+		for found, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: filter}) {
+			if err != nil {
+				return ignoreMissing(err)
+			}
+			u.entry = found
+			return nil
 		}
-		u.entry = found
-		return nil
 	}
 	return nil
 }
