@@ -61,7 +61,7 @@ func (s *Stager) Run(ctx context.Context, staging *directory.Staging) error {
 		if links {
 			plans = staging.Links(ctx)
 		}
-		some, err := s.carry(ctx, plans, links)
+		some, err := s.carry(ctx, staging, plans, links)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (s *Stager) Run(ctx context.Context, staging *directory.Staging) error {
 }
 
 // carry carries out the plans, several at a time, and returns what has to settle.
-func (s *Stager) carry(ctx context.Context, plans iter.Seq2[directory.PersonPlan, error], links bool) ([]directory.Plan, error) {
+func (s *Stager) carry(ctx context.Context, staging *directory.Staging, plans iter.Seq2[directory.PersonPlan, error], links bool) ([]directory.Plan, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	work := make(chan directory.PersonPlan)
 	var written []directory.Plan
@@ -84,7 +84,7 @@ func (s *Stager) carry(ctx context.Context, plans iter.Seq2[directory.PersonPlan
 			for p := range work {
 				done := Staged{PersonPlan: p, Links: links}
 				err := s.one(ctx, &done)
-				s.tell(done, &written)
+				s.tell(done, staging, &written)
 				if err != nil {
 					return err
 				}
@@ -112,9 +112,12 @@ func (s *Stager) feed(ctx context.Context, plans iter.Seq2[directory.PersonPlan,
 	return nil
 }
 
-func (s *Stager) tell(done Staged, written *[]directory.Plan) {
+func (s *Stager) tell(done Staged, staging *directory.Staging, written *[]directory.Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if done.Err != nil && !done.Links {
+		staging.Without(done.Pair.Source.GUID)
+	}
 	if done.Err == nil && len(done.Plan.Changes) > 0 && s.Directories.Watches() {
 		*written = append(*written, done.Plan.Watched())
 	}

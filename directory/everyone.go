@@ -43,7 +43,8 @@ type Staging struct {
 	d      *Directories // with both indexes
 	chosen []*chosen
 	byGUID map[migrate.GUID]*chosen
-	all    bool           // everyone is selected: nobody else owes a link
+	all    bool // everyone is selected: nobody else owes a link
+	rights map[string]allowance
 	Total  int            // source recipients there are
 	Passed map[string]int // recipients that are left out, by reason
 	Lost   []Lost         // of Selection.Who
@@ -62,13 +63,14 @@ type chosen struct {
 	names   newNames
 	planned *Recipient // what is reserved for it
 	err     error      // Match's, about this person
+	without bool       // what is to be made for it cannot be
 }
 
 // Everyone reads both forests and finds out who stands for whom. progress is told what
 // is being done, now and then; nil is nobody.
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
-	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, Passed: map[string]int{}}
+	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, rights: map[string]allowance{}, Passed: map[string]int{}}
 	bulk.Source.keep = bulk.Rules.tenantReads()
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
@@ -409,12 +411,26 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		p.Err, p.Plan, err = err, Plan{}, nil
 	}
 	p.Plan.Findings = append(p.Plan.Findings, doubled...)
+	if err == nil {
+		err = s.checkRights(ctx, c.pair, &p.Plan)
+	}
+	if p.Err != nil || len(p.Plan.Forbidden()) > 0 {
+		s.Without(c.source.GUID)
+	}
 	return p, err
+}
+
+// Without notes that nothing has been made for the source object after all, so that no
+// link is to lead there. It is not to be called while Links goes on.
+func (s *Staging) Without(source migrate.GUID) {
+	if c := s.byGUID[source]; c != nil {
+		c.without = true
+	}
 }
 
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p, clear := c.person()
-	if !clear || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
+	if !clear || c.pair.Target != nil && !c.pair.Ours || c.pair.Target == nil && c.without || c.pair.Choice == Leave {
 		return p, nil
 	}
 	target := c.pair.Target
@@ -431,6 +447,9 @@ func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		err = s.d.planOwed(ctx, &p.Plan, pair, c.source.Entry)
 	}
 	p.Plan.stamp(c.source.GUID)
+	if err == nil {
+		err = s.checkRights(ctx, pair, &p.Plan)
+	}
 	return p, err
 }
 
@@ -440,7 +459,7 @@ func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 		if !r.DN.Equal(dn) {
 			continue
 		}
-		if c := s.byGUID[r.GUID]; c != nil && c.pair.Target == nil && c.planned != nil && c.err == nil {
+		if c := s.byGUID[r.GUID]; c != nil && c.pair.Target == nil && c.planned != nil && c.err == nil && !c.without {
 			return linkEnd{dn: c.planned.DN}
 		}
 		return s.matchedEnd(ctx, r)

@@ -30,7 +30,11 @@ func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched ma
 			continue // gone, with all that was done to it
 		}
 		if u.first.Op == Add {
-			deletions = append(deletions, u.planDelete(&plan, touched)...)
+			deleted, err := u.planDelete(ctx, &plan, touched)
+			if err != nil {
+				return Plan{}, fmt.Errorf("look who leads to %q: %w", u.entry.DN, err)
+			}
+			deletions = append(deletions, deleted...)
 			continue
 		}
 		u.planRestore(&plan)
@@ -108,26 +112,33 @@ func ignoreMissing(err error) error {
 
 // planDelete plans the deletion of an object that staging made, unless it has become
 // somebody's in the meantime.
-func (u *undo) planDelete(plan *Plan, touched map[string]bool) []Change {
-	if foreign := u.foreign(touched); len(foreign) > 0 {
+func (u *undo) planDelete(ctx context.Context, plan *Plan, touched map[string]bool) ([]Change, error) {
+	foreign, err := u.foreign(ctx, touched)
+	if err != nil {
+		return nil, err
+	}
+	if len(foreign) > 0 {
 		plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
 			fmt.Sprintf("Staging made it, and somebody has since set %s.", strings.Join(foreign, ", ")),
 			"Clear what was set, or delete the object by hand if it is not needed."))
-		return nil
+		return nil, nil
 	}
-	return []Change{{Forest: u.first.Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}
+	return []Change{{Forest: u.first.Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
 }
 
 // foreign returns the attributes of an object that staging made which it did not set,
 // nor the server, and those that no longer are as it left them.
-func (u *undo) foreign(touched map[string]bool) []string {
-	var names []string
+func (u *undo) foreign(ctx context.Context, touched map[string]bool) (names []string, err error) {
 	ours := u.written()
 	for _, attr := range u.entry.Attrs() {
 		want, written := ours[strings.ToLower(attr)]
 		switch {
 		case isBackLink(attr):
-			if slices.ContainsFunc(u.entry.Values(attr), func(v string) bool { return !touched[DN(v).Key()] }) {
+			others, err := u.others(ctx, u.entry.Values(attr), touched)
+			if err != nil {
+				return nil, err
+			}
+			if others {
 				names = append(names, attr)
 			}
 		case !written && !serverMade[strings.ToLower(attr)]:
@@ -136,7 +147,26 @@ func (u *undo) foreign(touched map[string]bool) []string {
 			names = append(names, attr)
 		}
 	}
-	return names
+	return names, nil
+}
+
+// others reports whether one of the objects is none that staging touched, by its name or,
+// if it was renamed since, by its mark.
+func (u *undo) others(ctx context.Context, dns []string, touched map[string]bool) (bool, error) {
+	for _, dn := range dns {
+		if touched[DN(dn).Key()] {
+			continue
+		}
+		entry, err := u.d.forest(u.first.Forest).Reader.Get(ctx, DN(dn), attrMark)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return false, err
+		case !strings.HasPrefix(entry.First(attrMark), markPrefix):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // left reports whether the attribute is as staging left it. Links may be fewer: those to
