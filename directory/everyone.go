@@ -117,7 +117,7 @@ func (s *Staging) choose(ctx context.Context, selection Selection) error {
 		s.Total++
 		reason := selection.leaves(r, skipped[r.GUID])
 		if reason == "" && s.standsForTarget(r) {
-			reason = "stands for somebody of the target"
+			reason = "leads to somebody of the target"
 		}
 		if reason != "" {
 			s.Passed[reason]++
@@ -180,17 +180,17 @@ func (n Selection) leaves(r *Recipient, skipped bool) string {
 	kind := r.recipientKind()
 	switch {
 	case r.Address() == "":
-		return "has no Internet address"
+		return "no Internet address"
 	case n.Who != nil:
 		return ""
 	case n.Kinds != nil && !slices.Contains(n.Kinds, kind):
-		return "is a " + kind
+		return "of the kind " + kind
 	case n.Under != nil && !r.underOne(n.Under), r.underOne(n.Except):
-		return "lies elsewhere"
+		return "outside stage.under, or in stage.except"
 	case !n.Hidden && strings.EqualFold(r.Entry.First("msExchHideFromAddressLists"), "TRUE"):
-		return "is hidden from address lists"
+		return "hidden from address lists"
 	case skipped:
-		return "matches the filter of those left out"
+		return "matched by stage.skip"
 	}
 	return ""
 }

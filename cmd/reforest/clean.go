@@ -70,7 +70,8 @@ func runClean(ctx context.Context, env *environment, options *stageOptions, path
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	s := &stageRun{env: env, options: options, config: c, store: st, conn: conn, scope: stageScope{name: b.Name, moves: b.moves}, patience: newPatience(env)}
+	s := newStageRun(env, options, c, conn, stageScope{name: b.Name, moves: b.moves})
+	s.store = st
 	if options.dryRun {
 		return s.cleanDryRun(ctx)
 	}
@@ -86,8 +87,7 @@ func (s *stageRun) clean(ctx context.Context, journal directory.Journal) error {
 		plan, err := s.cleanOne(ctx, journal, pair)
 		staged := batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: plan}}
 		s.count.add(staged)
-		sayStaged(s.env, s.options, staged)
-		return err
+		return errors.Join(err, s.tell(staged))
 	})
 }
 
@@ -123,10 +123,14 @@ func (s *stageRun) cleanDryRun(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return printPlan(s.env, &runOptions{globalOptions: s.options.globalOptions}, "clean", pair, p)
+		s.count.add(batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: p}})
+		return s.show("clean", pair, p)
 	})
+	if err := errors.Join(err, s.count.print(s.env, s.options, batch.JobClean)); err != nil {
+		return err
+	}
 	s.env.say("Nothing was changed.")
-	return err
+	return s.count.verdict()
 }
 
 // eachMoved calls fn with everyone of the batch whose mailbox is at the target, until the
@@ -134,7 +138,7 @@ func (s *stageRun) cleanDryRun(ctx context.Context) error {
 func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error) error {
 	for _, move := range s.scope.moves {
 		if move.State != batch.Moved && move.State != batch.MovedWithSkips {
-			s.env.say("%s is %s, and is left out.", move.Identity, move.State)
+			s.count.leave(fmt.Sprintf("%s, and not moved yet", move.State))
 			continue
 		}
 		if s.stopping() {
