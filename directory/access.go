@@ -124,7 +124,10 @@ func (d *Directories) writesOn(ctx context.Context, sample sample) ([]string, er
 	}
 	for _, plan := range []func(context.Context, Pair) (Plan, error){d.PlanStage, d.PlanLinks} {
 		p, err := plan(ctx, sample.pair)
-		if err != nil && !personal(err) {
+		if personal(err) || len(p.Forbidden()) > 0 {
+			break // it is not staged as it is
+		}
+		if err != nil {
 			return nil, err
 		}
 		for _, change := range p.Changes {
