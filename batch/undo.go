@@ -1,8 +1,11 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -102,8 +105,9 @@ func PlanUndo(ctx context.Context, directories *directory.Directories, jobs Jobs
 	if err != nil {
 		return err
 	}
-	for person, changes := range people {
-		plan, err := directories.PlanUndo(ctx, changes, touched)
+	byGUID := func(a, b migrate.GUID) int { return bytes.Compare(a[:], b[:]) }
+	for _, person := range slices.SortedFunc(maps.Keys(people), byGUID) {
+		plan, err := directories.PlanUndo(ctx, people[person], touched)
 		if err != nil {
 			return err
 		}

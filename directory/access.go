@@ -47,25 +47,31 @@ func (d *Directories) CheckAccess(ctx context.Context, pairs []Pair) ([]migrate.
 	return distinctFindings(findings), nil
 }
 
+// A sample is one object whose rights stand for those of its OU.
+type sample struct {
+	stop
+	pair Pair // that it belongs to
+}
+
 // samples returns one object of each OU, in the order of the pairs.
-func samples(pairs []Pair) []stop {
-	var chosen []stop
+func samples(pairs []Pair) []sample {
+	var chosen []sample
 	seen := map[Side]map[string]bool{Source: {}, Target: {}}
-	take := func(side Side, r *Recipient) {
+	take := func(side Side, pair Pair, r *Recipient) {
 		if r == nil || r.protected() || seen[side][r.DN.Parent().Key()] {
 			return
 		}
 		seen[side][r.DN.Parent().Key()] = true
-		chosen = append(chosen, stop{side, r})
+		chosen = append(chosen, sample{stop{side, r}, pair})
 	}
 	for _, pair := range pairs {
-		take(Source, pair.Source)
-		take(Target, pair.Target)
+		take(Source, pair, pair.Source)
+		take(Target, pair, pair.Target)
 	}
 	return chosen
 }
 
-func (d *Directories) checkSample(ctx context.Context, sample stop) ([]migrate.Finding, error) {
+func (d *Directories) checkSample(ctx context.Context, sample sample) ([]migrate.Finding, error) {
 	f := d.forest(sample.side)
 	entry, err := f.Reader.Get(ctx, sample.who.DN, attrMayWrite, attrMaySecure)
 	if errors.Is(err, ErrNotFound) {
@@ -77,7 +83,8 @@ func (d *Directories) checkSample(ctx context.Context, sample stop) ([]migrate.F
 	if !entry.Has(attrMayWrite) && !entry.Has(attrMaySecure) {
 		return []migrate.Finding{f.untold(attrMayWrite)}, nil
 	}
-	return f.judgeAccess(sample, entry), nil
+	writes, err := d.writesOn(ctx, sample)
+	return f.judgeAccess(sample, writes, entry), err
 }
 
 // untold says that the server does not compute what our account may do.
@@ -87,13 +94,11 @@ func (f *Forest) untold(attr string) migrate.Finding {
 }
 
 // judgeAccess compares what our account may write with what a move writes.
-func (f *Forest) judgeAccess(sample stop, entry *Entry) []migrate.Finding {
+func (f *Forest) judgeAccess(sample sample, writes []string, entry *Entry) []migrate.Finding {
 	var findings []migrate.Finding
 	ou := sample.who.DN.Parent()
-	if missing := lacking(writesOn(sample), entry.Values(attrMayWrite)); len(missing) > 0 {
-		findings = append(findings, forbid("rights.write", string(ou),
-			fmt.Sprintf("Our account may not write %s of %s in the %s forest (%s).", strings.Join(missing, ", "), sample.who.DN, f.Side, attrMayWrite),
-			"Grant it there: "+f.dsacls(ou, "S", propertyGrants(missing)...)))
+	if missing := lacking(writes, entry.Values(attrMayWrite)); len(missing) > 0 {
+		findings = append(findings, f.mayNotWrite(sample.who.DN, ou, ClassUser, missing))
 	}
 	p := recipientParser{entry: entry}
 	if rights := p.number(attrMaySecure); sample.side == Target && p.err == nil && rights&daclRight == 0 {
@@ -104,19 +109,34 @@ func (f *Forest) judgeAccess(sample stop, entry *Entry) []migrate.Finding {
 	return findings
 }
 
-// writesOn returns what a move writes of the sampled object. What is cleared is written
-// only where it is set.
-func writesOn(sample stop) []string {
-	if sample.side == Target {
-		return targetWrites
+// writesOn returns what a move writes of the sampled object: what every move does, and
+// what staging has to write of this one. What is cleared is written only where it is set.
+func (d *Directories) writesOn(ctx context.Context, sample sample) ([]string, error) {
+	writes := slices.Clone(targetWrites)
+	if sample.side == Source {
+		writes = slices.Clone(sourceWrites)
+		for _, attr := range mailboxAttrs {
+			if sample.who.Entry.Has(attr) {
+				writes = append(writes, attr)
+			}
+		}
+		return writes, nil
 	}
-	writes := slices.Clone(sourceWrites)
-	for _, attr := range mailboxAttrs {
-		if sample.who.Entry.Has(attr) {
-			writes = append(writes, attr)
+	for _, plan := range []func(context.Context, Pair) (Plan, error){d.PlanStage, d.PlanLinks} {
+		p, err := plan(ctx, sample.pair)
+		if personal(err) || len(p.Forbidden()) > 0 {
+			break // it is not staged as it is
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, change := range p.Changes {
+			if change.DN.Equal(sample.who.DN) {
+				writes = append(writes, change.attrs()...)
+			}
 		}
 	}
-	return writes
+	return distinct(writes), nil
 }
 
 func lacking(want, have []string) []string {
@@ -125,23 +145,29 @@ func lacking(want, have []string) []string {
 	})
 }
 
-// propertyGrants returns dsacls' words for reading and writing each attribute of users.
-func propertyGrants(attrs []string) []string {
+// propertyGrants returns dsacls' words for reading and writing each attribute of objects
+// of the class; "" is of whatever object they are granted on.
+func propertyGrants(attrs []string, class string) []string {
 	grants := make([]string, len(attrs))
 	for i, attr := range attrs {
-		grants[i] = "RPWP;" + attr + ";user"
+		grants[i] = strings.TrimSuffix("RPWP;"+attr+";"+class, ";")
 	}
 	return grants
 }
 
 // dsacls returns the command line that grants our account the rights at dn, for the
-// objects that the inheritance flag of dsacls names: S those below it, T it as well.
+// objects that the inheritance flag of dsacls names: S those below it, T it as well; ""
+// is it alone.
 func (f *Forest) dsacls(dn DN, inherit string, grants ...string) string {
 	account := f.Account
 	if account == "" {
 		account = "ACCOUNT"
 	}
-	line := fmt.Sprintf(`dsacls "%s" /I:%s /G`, commandLine(string(dn)), inherit)
+	line := fmt.Sprintf(`dsacls "%s"`, commandLine(string(dn)))
+	if inherit != "" {
+		line += " /I:" + inherit
+	}
+	line += " /G"
 	for _, grant := range grants {
 		line += fmt.Sprintf(` "%s:%s"`, commandLine(account), grant)
 	}

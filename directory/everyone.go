@@ -43,7 +43,8 @@ type Staging struct {
 	d      *Directories // with both indexes
 	chosen []*chosen
 	byGUID map[migrate.GUID]*chosen
-	all    bool           // everyone is selected: nobody else owes a link
+	all    bool // everyone is selected: nobody else owes a link
+	rights map[string]allowance
 	Total  int            // source recipients there are
 	Passed map[string]int // recipients that are left out, by reason
 	Lost   []Lost         // of Selection.Who
@@ -69,7 +70,7 @@ type chosen struct {
 // is being done, now and then; nil is nobody.
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
-	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, Passed: map[string]int{}}
+	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, rights: map[string]allowance{}, Passed: map[string]int{}}
 	bulk.Source.keep = bulk.Rules.tenantReads()
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
@@ -117,7 +118,7 @@ func (s *Staging) choose(ctx context.Context, selection Selection) error {
 		s.Total++
 		reason := selection.leaves(r, skipped[r.GUID])
 		if reason == "" && s.standsForTarget(r) {
-			reason = "stands for somebody of the target"
+			reason = "leads to somebody of the target"
 		}
 		if reason != "" {
 			s.Passed[reason]++
@@ -180,17 +181,17 @@ func (n Selection) leaves(r *Recipient, skipped bool) string {
 	kind := r.recipientKind()
 	switch {
 	case r.Address() == "":
-		return "has no Internet address"
+		return "no Internet address"
 	case n.Who != nil:
 		return ""
 	case n.Kinds != nil && !slices.Contains(n.Kinds, kind):
-		return "is a " + kind
+		return "of the kind " + kind
 	case n.Under != nil && !r.underOne(n.Under), r.underOne(n.Except):
-		return "lies elsewhere"
+		return "outside stage.under, or in stage.except"
 	case !n.Hidden && strings.EqualFold(r.Entry.First("msExchHideFromAddressLists"), "TRUE"):
-		return "is hidden from address lists"
+		return "hidden from address lists"
 	case skipped:
-		return "matches the filter of those left out"
+		return "matched by stage.skip"
 	}
 	return ""
 }
@@ -412,6 +413,9 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		p.Err, p.Plan, err = err, Plan{}, nil
 	}
 	p.Plan.Findings = append(p.Plan.Findings, doubled...)
+	if err == nil {
+		err = s.checkRights(ctx, c.pair, &p.Plan)
+	}
 	if p.Err != nil || len(p.Plan.Forbidden()) > 0 {
 		s.Missed(p)
 	}
@@ -437,6 +441,9 @@ func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		err = s.d.planOwed(ctx, &p.Plan, pair, c.source.Entry)
 	}
 	p.Plan.stamp(c.source.GUID)
+	if err == nil {
+		err = s.checkRights(ctx, pair, &p.Plan)
+	}
 	return p, err
 }
 
@@ -449,7 +456,7 @@ func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 		c := s.byGUID[r.GUID]
 		switch {
 		case c == nil || c.err != nil:
-		case c.refused && (c.pair.Target == nil || c.pair.Rule != MatchMark):
+		case c.refused && (c.pair.Target == nil || c.pair.Ours && c.pair.Rule != MatchMark):
 			return linkEnd{rule: "link.waiting", what: fmt.Sprintf("%s is not staged; the link is set when it is.", r)}
 		case c.pair.Target == nil && c.planned != nil:
 			return linkEnd{dn: c.planned.DN}

@@ -2,9 +2,11 @@ package directory_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,6 +121,33 @@ func TestUndoRestoresBothSides(t *testing.T) {
 	}
 	if diff := cmp.Diff(target, l.target.dump()); diff != "" {
 		t.Errorf("target (-before +after):\n%s", diff)
+	}
+}
+
+// TestUndoFindsWhoWasRenamed: people marry and change offices between the staging and the
+// undoing, and somebody else may be given the name.
+func TestUndoFindsWhoWasRenamed(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dns := l.putMany(t, 3)
+	journal := newJournal(l.clock)
+	l.stageAll(t, journal, directory.Selection{})
+	twin := l.match(t, string(dns[1])).Target.DN
+	added := len(l.source.get(t, dns[1]).Values("proxyAddresses"))
+	renamed := directory.DN("CN=Married,OU=Elsewhere,DC=alpine,DC=test")
+	l.source.rename(t, dns[1], renamed)
+	l.target.rename(t, twin, staffDN("Married"))
+	l.source.put(t, dns[1], map[string][]string{"objectClass": {"user"}, "proxyAddresses": {"smtp:another@alpine.test"}})
+	l.undo(t, journal)
+	left := l.source.get(t, renamed).Values("proxyAddresses")
+	if strings.Contains(strings.ToLower(strings.Join(left, " ")), "baltic") || len(left) == added {
+		t.Errorf("what staging added is still there: %q", left)
+	}
+	if diff := cmp.Diff([]string{"smtp:another@alpine.test"}, l.source.get(t, dns[1]).Values("proxyAddresses")); diff != "" {
+		t.Errorf("who has the name now was changed: %s", diff)
+	}
+	if _, err := l.target.Get(t.Context(), staffDN("Married")); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("the staged object is still there: %v", err)
 	}
 }
 

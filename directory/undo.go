@@ -30,7 +30,11 @@ func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched To
 	var deletions []Change
 	for _, u := range objects {
 		if u.first().Op == Add {
-			deletions = append(deletions, u.planDelete(&plan, touched)...)
+			deleted, err := u.planDelete(ctx, &plan, touched)
+			if err != nil {
+				return Plan{}, err
+			}
+			deletions = append(deletions, deleted...)
 			continue
 		}
 		u.planRestore(&plan)
@@ -184,39 +188,62 @@ func ignoreMissing(err error) error {
 
 // planDelete plans the deletion of an object that staging made, unless it has become
 // somebody's in the meantime.
-func (u *undo) planDelete(plan *Plan, touched Touched) []Change {
-	if foreign := u.foreign(touched); len(foreign) > 0 {
+func (u *undo) planDelete(ctx context.Context, plan *Plan, touched Touched) ([]Change, error) {
+	foreign, err := u.foreign(ctx, touched)
+	if err != nil {
+		return nil, fmt.Errorf("look who leads to %q: %w", u.entry.DN, err)
+	}
+	if len(foreign) > 0 {
 		plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
 			fmt.Sprintf("Staging made it, and somebody has since set %s.", strings.Join(foreign, ", ")),
 			"Clear what was set, or delete the object by hand if it is not needed."))
-		return nil
+		return nil, nil
 	}
-	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}
+	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
 }
 
 // foreign returns the attributes of an object that staging made which it did not set,
 // nor the server, and those that no longer are as it left them.
-func (u *undo) foreign(touched Touched) []string {
-	var names []string
+func (u *undo) foreign(ctx context.Context, touched Touched) (names []string, err error) {
 	ours := u.written()
 	for _, attr := range u.entry.Attrs() {
 		want, written := ours[strings.ToLower(attr)]
+		other := false
 		switch {
 		case isBackLink(attr):
-			if slices.ContainsFunc(u.entry.Values(attr), func(v string) bool { return !touched.objects[DN(v).Key()] }) {
-				names = append(names, attr)
-			}
+			other, err = u.others(ctx, attr, func(v []byte) bool { return touched.objects[DN(v).Key()] })
 		case isLink(attr):
-			if slices.ContainsFunc(u.entry.Bytes(attr), func(v []byte) bool { return !u.linked(touched, attr, want, v) }) {
-				names = append(names, attr)
-			}
-		case !written && !serverMade[strings.ToLower(attr)]:
-			names = append(names, attr)
-		case written && !sameSet(attr, want, u.entry.Bytes(attr)):
+			other, err = u.others(ctx, attr, func(v []byte) bool { return u.linked(touched, attr, want, v) })
+		default:
+			other = !written && !serverMade[strings.ToLower(attr)] || written && !sameSet(attr, want, u.entry.Bytes(attr))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if other {
 			names = append(names, attr)
 		}
 	}
-	return names
+	return names, nil
+}
+
+// others reports whether one of the objects that the attribute names is none of staging's:
+// it is not known by its name nor, if it was renamed since, by our mark.
+func (u *undo) others(ctx context.Context, attr string, known func([]byte) bool) (bool, error) {
+	for _, value := range u.entry.Bytes(attr) {
+		if known(value) {
+			continue
+		}
+		entry, err := u.d.forest(u.first().Forest).Reader.Get(ctx, DN(value), attrMark)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return false, err
+		case !strings.HasPrefix(entry.First(attrMark), markPrefix):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // linked reports whether staging set the link, be it for the sake of who it leads to.

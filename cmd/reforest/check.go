@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reforest/batch/store"
+	"reforest/directory"
 	"reforest/migrate"
 )
 
@@ -82,6 +84,9 @@ EXIT STATUS
 }
 
 func runCheck(ctx context.Context, env *environment, options *checkOptions, args []string) error {
+	if err := options.fit(args); err != nil {
+		return usage(err)
+	}
 	switch {
 	case options.rules:
 		return printRules(env, options.globalOptions)
@@ -89,8 +94,6 @@ func runCheck(ctx context.Context, env *environment, options *checkOptions, args
 		return runCollect(ctx, env, options, args)
 	case len(options.offline) > 0:
 		return runOffline(ctx, env, options, args)
-	case options.mend && len(args) == 0:
-		return usage(errors.New("--mend needs a batch file"))
 	}
 	c, err := loadConfig(options.config)
 	if err != nil {
@@ -110,6 +113,25 @@ func runCheck(ctx context.Context, env *environment, options *checkOptions, args
 		asked := ask(env, c, p.looked, p.open)
 		return errors.Join(printCheck(env, options.globalOptions, p, len(b.moves)), saveCheck(ctx, c, b, p), asked)
 	})
+}
+
+// fit refuses flags that do not go together: what is asked for is done or refused, never
+// passed over.
+func (o *checkOptions) fit(args []string) error {
+	elsewhere := o.collect != "" || o.out != "" || len(o.offline) > 0
+	switch {
+	case o.rules && (elsewhere || o.all || o.mend || len(args) > 0):
+		return errors.New("--rules lists the rules and looks at nothing; give it alone")
+	case o.mend && elsewhere:
+		return errors.New("--mend needs both forests, and not files of them")
+	case o.mend && o.all:
+		return errors.New("--mend and --all do not go together: mend the batch, then look through both forests")
+	case o.mend && len(args) == 0:
+		return errors.New("--mend needs a batch file")
+	case !o.mend && (o.yes || o.dryRun):
+		return errors.New("--yes and --dry-run belong to --mend; without it nothing is changed")
+	}
+	return nil
 }
 
 // batchOf reads the batch file, if one is named.
@@ -164,10 +186,40 @@ func printCheck(env *environment, options *globalOptions, p *preflight, mailboxe
 		return err
 	}
 	if err := p.forbidden(); err != nil {
-		return err
+		_, printErr := fmt.Fprint(env.stdout, byRule(p.findings))
+		return errors.Join(err, printErr)
 	}
-	_, err := fmt.Fprintf(env.stdout, "Checked both forests and %d mailboxes: nothing forbids a run.\n", mailboxes)
+	what := "both forests"
+	if mailboxes > 0 {
+		what += " and " + mailboxesText(mailboxes)
+	}
+	_, err := fmt.Fprintf(env.stdout, "%sChecked %s: nothing forbids a run.\n", byRule(p.findings), what)
 	return err
+}
+
+func mailboxesText(n int) string {
+	if n == 1 {
+		return "1 mailbox"
+	}
+	return fmt.Sprintf("%d mailboxes", n)
+}
+
+// manyFindings is from how many findings of one rule on they are summed up.
+const manyFindings = 10
+
+// byRule sums up the rules that were found broken often: nobody counts lines at night.
+func byRule(findings []migrate.Finding) string {
+	count := map[string]int{}
+	for _, f := range findings {
+		count[f.Rule]++
+	}
+	var text strings.Builder
+	for _, r := range directory.AllRules() {
+		if n := count[r.ID]; n >= manyFindings {
+			fmt.Fprintf(&text, "%d of [%s]: %s\n", n, r.ID, r.Means)
+		}
+	}
+	return text.String()
 }
 
 // A findingLine is a finding as --json prints it.

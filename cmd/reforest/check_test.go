@@ -140,6 +140,44 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
+// What is asked for is done or refused, never passed over.
+func TestCheckRefusesWhatDoesNotGoTogether(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	for _, args := range [][]string{
+		{"--rules", demoBatch},
+		{"--mend", "--all", demoBatch},
+		{"--mend"},
+		{demoBatch, "--yes"},
+		{demoBatch, "--dry-run"},
+		{demoBatch, "--mend", "--yes", "--offline", "a,b"},
+	} {
+		r.reforest(t, append([]string{"check"}, args...)...).wants(t, exitUsage, "reforest: --")
+	}
+	r.reforest(t, "status").wants(t, exitFailure, "there is no store")
+	r.reforest(t, "check", demoBatch).wants(t, exitDone)
+	r.reforest(t, "status").wants(t, exitDone, "No batch has begun")
+}
+
+// Nobody counts lines at night: what is found often is summed up.
+func TestCheckSumsUp(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.reforest(t, "check", "--all").wants(t, exitDone, "27 of [x500.unowned]: ", "Checked both forests: nothing forbids a run.")
+}
+
+// Every password that cannot be fetched is named at once.
+func TestEveryMissingPassword(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	for _, name := range []string{"source.password", "target.password"} {
+		if err := os.Remove(filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.reforest(t, "check").wants(t, exitUsage, "source.directory.password", "source.mail.password", "target.directory.password", "target.mail.password")
+}
+
 // An account with too few rights is told the commands that grant them, and no more.
 func TestCheckOfRights(t *testing.T) {
 	t.Parallel()

@@ -76,11 +76,13 @@ func checkWords(c batch.Check, digest string) string {
 	return text
 }
 
-// checkFiles looks at whether the store and the reports can be written where they are to
+// checkFiles looks at whether the store, the reports and the decision file can be written where they are to
 // be, by making a file there and removing it.
 func checkFiles(c *config) []migrate.Finding {
 	var findings []migrate.Finding
-	for _, place := range []struct{ key, dir string }{{"store", filepath.Dir(c.storePath())}, {"reports", c.reportsPath()}} {
+	for _, place := range []struct{ key, dir string }{
+		{"store", filepath.Dir(c.storePath())}, {"reports", c.reportsPath()}, {"match.decisions", filepath.Dir(c.decisionsPath())},
+	} {
 		if err := tryWriting(place.dir); err != nil {
 			findings = append(findings, migrate.Finding{
 				Rule: "files.unwritable", Severity: migrate.Forbid, Whom: place.key,

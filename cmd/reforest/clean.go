@@ -71,7 +71,8 @@ func runClean(ctx context.Context, env *environment, options *stageOptions, path
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	s := &stageRun{env: env, options: options, config: c, store: st, conn: conn, scope: stageScope{name: b.Name, moves: b.moves}, patience: newPatience(env)}
+	s := newStageRun(env, options, c, conn, stageScope{name: b.Name, moves: b.moves})
+	s.store = st
 	if options.dryRun {
 		return s.cleanDryRun(ctx)
 	}
@@ -86,13 +87,11 @@ func (s *stageRun) clean(ctx context.Context, journal directory.Journal) error {
 	return s.eachMoved(ctx, func(pair directory.Pair) error {
 		plan, err := s.cleanOne(ctx, journal, pair)
 		if err != nil {
-			s.count.writes += len(plan.Changes)
 			return err
 		}
 		staged := batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: plan}}
 		s.count.add(staged)
-		sayStaged(s.env, s.options, staged)
-		return nil
+		return s.tell(staged)
 	})
 }
 
@@ -128,12 +127,13 @@ func (s *stageRun) cleanDryRun(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return printPlan(s.env, &runOptions{globalOptions: s.options.globalOptions}, "clean", pair, p)
+		s.count.add(batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: p}})
+		return s.show("clean", pair, p)
 	})
-	s.env.say("Nothing was changed.")
-	if err != nil {
+	if err := errors.Join(err, s.count.print(s.env, s.options, batch.JobClean)); err != nil {
 		return err
 	}
+	s.env.say("Nothing was changed.")
 	return s.count.verdict()
 }
 
@@ -142,7 +142,7 @@ func (s *stageRun) cleanDryRun(ctx context.Context) error {
 func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error) error {
 	for _, move := range s.scope.moves {
 		if move.State != batch.Moved && move.State != batch.MovedWithSkips {
-			s.env.say("%s is %s, and is left out.", move.Identity, move.State)
+			s.count.leave(fmt.Sprintf("%s, and not moved yet", move.State))
 			continue
 		}
 		if s.stopping() {
@@ -154,8 +154,10 @@ func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error)
 		}
 		switch {
 		case err != nil && concernsOne(err):
-			s.count.refused++
-			s.env.say("%s: %v", move.Identity, err)
+			s.count.failed[move.SourceGUID] = true
+			if err := s.failed(move.Identity, err); err != nil {
+				return err
+			}
 		case err != nil:
 			return fmt.Errorf("clean %s: %w", move.Identity, err)
 		}

@@ -146,7 +146,8 @@ func loadConfigFor(path string, needs need) (*config, error) {
 	c := defaultConfig()
 	c.path = path
 	faults := decodeStrict(path, text, c)
-	if len(faults.list) == 0 {
+	faults.unread = len(faults.list)
+	if faults.decoded {
 		c.place = faults.place
 		c.check(faults, needs)
 	}
@@ -188,8 +189,12 @@ func (c *config) check(f *faults, needs need) {
 	f.sort()
 }
 
-// required notes those of the keys below prefix that have no value.
+// required notes those of the keys below prefix that have no value. Where other keys are
+// misspelt or cannot be read, it may be one of them, and nothing is said.
 func (f *faults) required(prefix string, values map[string]string) {
+	if f.unread > 0 {
+		return
+	}
 	for key, value := range values {
 		if value == "" {
 			f.add(prefix+"."+key, "%s.%s is required", prefix, key)
@@ -200,7 +205,7 @@ func (f *faults) required(prefix string, values map[string]string) {
 // file notes that a file is named that is not there.
 func (f *faults) file(key, dir, path string) {
 	if _, err := os.Stat(within(dir, path)); path != "" && err != nil {
-		f.add(key, "%v", err)
+		f.add(key, "%s: %v", key, err)
 	}
 }
 

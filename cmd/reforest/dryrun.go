@@ -46,6 +46,16 @@ func printPlan(env *environment, options *runOptions, what string, pair director
 	if options.json {
 		return json.NewEncoder(env.stdout).Encode(planLine(what, pair, plan))
 	}
+	text := planText(what, pair, plan)
+	if len(plan.Changes) == 0 {
+		text += "  nothing to change\n"
+	}
+	_, err := fmt.Fprint(env.stdout, text)
+	return err
+}
+
+// planText is a plan in words: whom it is about, and every change.
+func planText(what string, pair directory.Pair, plan directory.Plan) string {
 	var text strings.Builder
 	if pair.Source != nil {
 		fmt.Fprintf(&text, "%s: %s (%s)%s\n", what, pair.Source.DisplayName, pair.Source.DN, evidenceText(pair))
@@ -56,11 +66,7 @@ func printPlan(env *environment, options *runOptions, what string, pair director
 			fmt.Fprintf(&text, "    %s %s: %s%s\n", mod.Op, mod.Attr, valuesText(mod), originText(mod))
 		}
 	}
-	if len(plan.Changes) == 0 {
-		text.WriteString("  nothing to change\n")
-	}
-	_, err := fmt.Fprint(env.stdout, text.String())
-	return err
+	return text.String()
 }
 
 func evidenceText(pair directory.Pair) string {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"reforest/batch"
@@ -79,12 +81,17 @@ func (c *config) decidedRules() (directory.Rules, error) {
 
 // ask writes what is left open into the decision file, and says so.
 func ask(env *environment, c *config, looked []migrate.GUID, open []directory.Question) error {
+	if len(open) > 0 {
+		if err := os.MkdirAll(filepath.Dir(c.decisionsPath()), 0o700); err != nil {
+			return fmt.Errorf("write the questions down: %w", err)
+		}
+	}
 	left, err := batch.AskInFile(c.decisionsPath(), looked, open)
 	if err != nil {
 		return fmt.Errorf("write the questions down: %w", err)
 	}
 	if left > 0 {
-		env.say("%d questions are open in %s: answer adopt, create or leave in its column Decision, and run the command again.", left, c.decisionsPath())
+		env.say("Open in %s: %s. Answer adopt, create or leave in its column Decision, and run the command again.", c.decisionsPath(), counted(left, "question"))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestQuestionIsAskedAndAnswered(t *testing.T) {
 		t.Errorf("a dry run has written %q", text)
 	}
 	for _, command := range [][]string{{"check", demoBatch}, {"run", demoBatch, "--yes"}} {
-		r.reforest(t, command...).wants(t, exitForbidden, "match.adopt", "CN=Anna Berg,OU=Staff", "1 questions are open in", "decisions.csv")
+		r.reforest(t, command...).wants(t, exitForbidden, "match.adopt", "CN=Anna Berg,OU=Staff", "Open in decisions.csv: 1 question.")
 	}
 	text := r.decisions(t)
 	if strings.Count(text, "\r\n") != 2 || !strings.Contains(text, anna) || !strings.HasSuffix(text, ",,\r\n") {
@@ -83,7 +83,7 @@ func TestStagingAsks(t *testing.T) {
 	r := newRehearsal(t)
 	r.nothingAdopted(t)
 	r.write(t, demoBatch, anna+"\n"+bjorn+"\n")
-	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitNeedsPerson, "match.adopt", "1 questions are open in", "1 added")
+	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitNeedsPerson, "match.adopt", "Open in decisions.csv: 1 question.", "1 added")
 	text := r.decisions(t)
 	r.write(t, "decisions.csv", strings.TrimSuffix(text, ",,\r\n")+",leave,\r\n")
 	r.reforest(t, "stage", demoBatch, "--yes").wants(t, exitDone, "0 added, 0 changed")

@@ -147,8 +147,8 @@ func (p *preflight) mail(ctx context.Context, conn *connection) error {
 		if err := errs[i]; err != nil {
 			refused = fmt.Errorf("open the source mailbox of %s: %w", pair.Source, err)
 			findings = append(findings, migrate.Finding{
-				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: pair.Source.String(), What: "its mailbox on the source's mail server cannot be opened: " + err.Error(),
-				Mend: "see whether it is there, and whether the migration account may open it",
+				Rule: "mail.mailbox", Severity: migrate.Forbid, Whom: pair.Source.String(), What: "Its mailbox on the source's mail server cannot be opened: " + err.Error() + ".",
+				Mend: "See whether it is there, and whether the migration account may open it.",
 			})
 		}
 	}
@@ -190,7 +190,8 @@ func (p *preflight) openAll(ctx context.Context, conn *connection) ([]error, err
 // probes logs in to the mailboxes that the configuration names for it, where there is
 // nobody whose mailbox could be opened.
 func (p *preflight) probes(ctx context.Context, conn *connection) error {
-	for side, server := range map[directory.Side]mailServer{directory.Source: conn.mailboxes.source, directory.Target: conn.mailboxes.target} {
+	for _, side := range []directory.Side{directory.Source, directory.Target} {
+		server := conn.mailboxes.of(side)
 		if server.probe == "" {
 			p.findings = append(p.findings, migrate.Finding{
 				Rule: "mail.untried", Severity: migrate.Note, Whom: string(side), What: "The mail server was not tried: no mailbox is named that could be opened.",
@@ -251,7 +252,7 @@ func (m *mailboxes) probeTarget(ctx context.Context, first directory.Pair) error
 // forbidden returns an error if a finding forbids the run.
 func (p *preflight) forbidden() error {
 	if stop := (directory.Plan{Findings: p.findings}).Forbidden(); len(stop) > 0 {
-		return &exitError{exitForbidden, fmt.Errorf("preflight forbids the run: %d findings; nothing was changed", len(stop))}
+		return &exitError{exitForbidden, fmt.Errorf("preflight forbids the run: %s; nothing was changed", counted(len(stop), "finding"))}
 	}
 	return nil
 }

@@ -69,6 +69,28 @@ func (r secretRef) resolve(dir string, getenv func(string) string) (secret, erro
 	return secret(trimmed), nil
 }
 
+// checkSecrets says of every password at once why it cannot be fetched.
+func (c *config) checkSecrets(getenv func(string) string) error {
+	var missing []string
+	for _, password := range []struct {
+		key string
+		ref secretRef
+	}{
+		{"source.directory", c.Source.Directory.Password},
+		{"source.mail", c.Source.Mail.Password},
+		{"target.directory", c.Target.Directory.Password},
+		{"target.mail", c.Target.Mail.Password},
+	} {
+		if _, err := password.ref.resolve(c.dir(), getenv); err != nil {
+			missing = append(missing, fmt.Sprintf("%s.password: %v", password.key, err))
+		}
+	}
+	if len(missing) > 0 {
+		return usage(errors.New(strings.Join(missing, "\n")))
+	}
+	return nil
+}
+
 // within returns path, relative to dir unless it is absolute.
 func within(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {

@@ -34,9 +34,12 @@ Each gets an object at the target that sends its mail to the source, with every 
 it has; what the target is called goes back to the source as X500. Links (managers,
 delegates, members) lead to the twins of their ends. A second run changes nothing.
 
-With --dry-run nothing is written and what would be is printed: what is to be added, what
-has changed since, and which objects at the target have lost their source. Run nightly
-with --all it is the drift report.
+With --dry-run nothing is written to either forest, and what would be is printed: what is
+to be added, what has changed since, and which objects at the target have lost their
+source. Run nightly with --all it is the drift report. Where the account may not write
+what would be written it says so, with the command that grants it.
+
+Whom only a person can tell apart is asked in the decision file (match.decisions).
 
 With --undo what staging did is taken back on both sides, as the journal has it. Whoever
 has a mailbox at the target already is left alone, and so is what somebody else has
@@ -149,7 +152,8 @@ func stageLocked(ctx context.Context, env *environment, options *stageOptions, c
 		return err
 	}
 	defer func() { _ = conn.Close() }() // every write has been answered before
-	s := &stageRun{env: env, options: options, config: c, store: st, conn: conn, scope: scope, patience: newPatience(env)}
+	s := newStageRun(env, options, c, conn, scope)
+	s.store = st
 	if options.undo {
 		return s.undo(ctx)
 	}
@@ -158,22 +162,23 @@ func stageLocked(ctx context.Context, env *environment, options *stageOptions, c
 
 // mayStage refuses staging where the forests forbid it. Exchange's presence does not: it
 // forbids moving mailboxes without its tools, not making people known.
-func mayStage(ctx context.Context, env *environment, conn *connection, scope stageScope) error {
-	findings, err := conn.directories.CheckForests(ctx)
+func (s *stageRun) mayStage(ctx context.Context) error {
+	d := s.conn.directories
+	findings, err := d.CheckForests(ctx)
 	if err != nil {
 		return fmt.Errorf("check the forests: %w", err)
 	}
-	create, err := conn.directories.CheckCreate(ctx, conn.directories.Rules.TargetOU, scope.classes(conn.directories.Rules)...)
+	create, err := d.CheckCreate(ctx, d.Rules.TargetOU, s.scope.classes(d.Rules)...)
 	if err != nil {
 		return fmt.Errorf("check the rights in the target OU: %w", err)
 	}
-	findings = append(findings, create...)
+	findings = distinct(append(findings, create...))
 	findings = slices.DeleteFunc(findings, func(f migrate.Finding) bool { return f.Rule == "exchange.owns-mailboxes" })
-	if err := printFindings(env.stderr, findings); err != nil {
+	if err := s.tellFindings(findings); err != nil {
 		return err
 	}
 	if stop := (directory.Plan{Findings: findings}).Forbidden(); len(stop) > 0 {
-		return &exitError{exitForbidden, fmt.Errorf("the forests forbid staging: %d findings; nothing was changed", len(stop))}
+		return &exitError{exitForbidden, fmt.Errorf("the forests forbid staging: %s; nothing was changed", counted(len(stop), "finding"))}
 	}
 	return nil
 }
@@ -187,13 +192,21 @@ type stageRun struct {
 	conn     *connection
 	scope    stageScope
 	patience *patience
-	count    stageCount
+	count    *stageCount
+	told     map[migrate.Finding]bool // what is found for many is told once
 	id       batch.RunID
+}
+
+func newStageRun(env *environment, options *stageOptions, c *config, conn *connection, scope stageScope) *stageRun {
+	return &stageRun{
+		env: env, options: options, config: c, conn: conn, scope: scope, patience: newPatience(env),
+		count: newStageCount(), told: map[migrate.Finding]bool{},
+	}
 }
 
 // stage carries out the plans of everyone in scope.
 func (s *stageRun) stage(ctx context.Context) error {
-	if err := mayStage(ctx, s.env, s.conn, s.scope); err != nil {
+	if err := s.mayStage(ctx); err != nil {
 		return err
 	}
 	staging, err := s.read(ctx)
@@ -204,6 +217,7 @@ func (s *stageRun) stage(ctx context.Context) error {
 	if err := ask(s.env, s.config, looked, open); err != nil {
 		return err
 	}
+	s.count.leftOut = staging.Passed
 	return s.job(ctx, batch.JobStage, func(journal directory.Journal) error {
 		return s.stager(journal, staging.Len()).Run(ctx, staging)
 	})
@@ -218,10 +232,20 @@ func (s *stageRun) read(ctx context.Context) (*directory.Staging, error) {
 		return nil, err
 	}
 	for _, lost := range staging.Lost {
-		s.count.refused++
-		s.env.say("%s: %v", lost.Who, lost.Err)
+		s.count.lost++
+		if err := s.lost(lost.Who, lost.Err); err != nil {
+			return nil, err
+		}
 	}
 	return staging, nil
+}
+
+// lost tells of somebody in the batch file who is not found, or not told from others.
+func (s *stageRun) lost(who string, err error) error {
+	return s.tellFindings([]migrate.Finding{{
+		Rule: "match.source", Severity: migrate.Forbid, Whom: who, What: err.Error() + ".",
+		Mend: "Give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one recipient of the source.",
+	}})
 }
 
 // job records the work, does it, and ends with what it came to.
@@ -231,7 +255,7 @@ func (s *stageRun) job(ctx context.Context, kind batch.JobKind, do func(director
 		return err
 	}
 	s.env.working.Store(true)
-	failure := do(s.store.Changes(s.id))
+	failure := do(countedJournal{s.store.Changes(s.id), &s.count.written})
 	outcome, err := s.outcome(failure)
 	// What has happened goes on record also when the work was interrupted.
 	endErr := s.store.EndJob(context.WithoutCancel(ctx), s.id, time.Now().UTC(), outcome)
@@ -244,8 +268,9 @@ func (s *stageRun) outcome(failure error) (batch.Outcome, error) {
 		return batch.Interrupted, errInterrupted
 	case failure != nil:
 		return batch.Broken, failure
-	case s.count.refused+s.count.failed > 0:
-		return batch.NeedsPerson, &exitError{exitNeedsPerson, errors.New("some recipients need a person; they are named above")}
+	}
+	if err := s.count.verdict(); err != nil {
+		return batch.NeedsPerson, err
 	}
 	return batch.Complete, nil
 }
@@ -257,7 +282,7 @@ func (s *stageRun) stager(journal directory.Journal, total int) *batch.Stager {
 		Interval: time.Duration(s.config.Retry.Interval), Attempts: s.config.Retry.Attempts, Stopping: s.env.interrupt,
 		Notify: func(staged batch.Staged) {
 			s.count.add(staged)
-			sayStaged(s.env, s.options, staged)
+			_ = s.tell(staged) // what cannot be printed is no reason to stop half way
 			if done++; !staged.Links {
 				s.patience.say("Staged %d of %d.", done, total)
 			} else {
@@ -280,16 +305,14 @@ func (s *stageRun) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	refused := map[migrate.GUID]bool{}
 	choose := func(person migrate.GUID) bool {
 		if chosen != nil && !chosen[person] {
 			return false
 		}
 		move, isOpen := opened[person]
-		if isOpen && !refused[person] {
-			refused[person] = true
-			s.count.refused++
-			s.env.say("%s has come to %s in batch %q and has a mailbox at the target: staging is not taken back. [undo.opened]", move.Identity, move.Phase, move.Batch)
+		if isOpen {
+			s.count.refused[person] = true
+			_ = s.tellFindings([]migrate.Finding{openedFinding(move)})
 		}
 		return !isOpen
 	}
@@ -301,13 +324,20 @@ func (s *stageRun) undo(ctx context.Context) error {
 	})
 }
 
+// openedFinding says why nothing is taken back: a mailbox is not taken away.
+func openedFinding(move batch.Move) migrate.Finding {
+	return migrate.Finding{
+		Rule: "undo.opened", Severity: migrate.Forbid, Whom: nameOf(move),
+		What: fmt.Sprintf("It is %s in batch %q and has a mailbox at the target: its staging is not taken back.", move.State, move.Batch),
+		Mend: "Leave it out of what is taken back.",
+	}
+}
+
 func (s *stageRun) undone(u batch.Undone) {
 	s.count.addUndone(u)
-	for _, f := range u.Plan.Findings {
-		s.env.say("%s", f)
-	}
+	_ = s.tellFindings(u.Plan.Findings)
 	if u.Err != nil {
-		s.env.say("%s: %v", u.Person, u.Err)
+		_ = s.failed(u.Person.String(), u.Err)
 	}
 	s.patience.say("Taken back: %d.", s.count.undone)
 }
@@ -316,9 +346,12 @@ func (s *stageRun) undone(u batch.Undone) {
 func (s *stageRun) undoDryRun(ctx context.Context, choose func(migrate.GUID) bool) error {
 	err := batch.PlanUndo(ctx, s.conn.directories, s.store, choose, func(u batch.Undone) error {
 		s.undone(u)
+		if len(u.Plan.Forbidden()) > 0 {
+			return nil
+		}
 		return printPlan(s.env, &runOptions{globalOptions: s.options.globalOptions}, "taken back", directory.Pair{}, u.Plan)
 	})
-	if err != nil {
+	if err := errors.Join(err, s.count.print(s.env, s.options, batch.JobUndo)); err != nil {
 		return err
 	}
 	s.env.say("Nothing was changed.")
@@ -336,8 +369,10 @@ func (s *stageRun) chosen(ctx context.Context) (map[migrate.GUID]bool, error) {
 		var ambiguous *directory.AmbiguousError
 		switch {
 		case errors.As(err, &ambiguous), errors.Is(err, directory.ErrNotFound):
-			s.count.refused++
-			s.env.say("%s: %v", move.Identity, err)
+			s.count.lost++
+			if err := s.lost(move.Identity, err); err != nil {
+				return nil, err
+			}
 		case err != nil:
 			return nil, err
 		default:

@@ -161,3 +161,72 @@ func TestStagingLooksAfterALostAnswer(t *testing.T) {
 		t.Errorf("a second staging wrote %v changes, want 0", again["writes"])
 	}
 }
+
+// linesOf reads every line of the standard output as a JSON object.
+func (got result) linesOf(t *testing.T) (lines []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(got.stdout) {
+		object := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &object); err != nil || object["message_type"] == nil {
+			t.Fatalf("no object with a message_type: %q, %v", line, err)
+		}
+		lines = append(lines, object)
+	}
+	return lines
+}
+
+// What a second dry run prints is what needs somebody, once each, and one line that sums
+// up; links that wait are a figure in it.
+func TestDryRunIsQuietWhereNothingIsToBeDone(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.nothingAdopted(t)
+	r.reforest(t, "stage", "--all", "--yes").wants(t, exitNeedsPerson, "26 added", "1 need a person", "match.adopt")
+	got := r.reforest(t, "stage", "--all", "--dry-run")
+	got.wants(t, exitNeedsPerson, "needs a person: Anna Berg", "match.adopt", "26 unchanged, 1 need a person", "0 directory writes", "[link.not-adopted]")
+	for _, no := range []string{"unchanged: ", "nothing to change", "Noted for 0"} {
+		if strings.Contains(got.stdout, no) {
+			t.Errorf("%q is no news:\n%s", no, got.stdout)
+		}
+	}
+	if n := strings.Count(got.stdout+got.stderr, "matches it at the target"); n != 1 {
+		t.Errorf("the question is told %d times, want once:\n%s%s", n, got.stdout, got.stderr)
+	}
+	lines := r.reforest(t, "stage", "--all", "--yes", "--json").linesOf(t)
+	last := lines[len(lines)-1]
+	if last["message_type"] != "staged" || last["refused"] != 1.0 || last["writes"] != 0.0 || lines[0]["rule"] != "match.adopt" {
+		t.Errorf("got %v", lines)
+	}
+}
+
+// An account that may make users and not write the source makes nobody, and is told what
+// it lacks once.
+func TestStageWithTooFewRights(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	mover := r.Source.Directory.BaseDN().Child("CN", "mover")
+	seed(t, r.Source, mover, ldapd.Attrs{
+		"objectClass": {"user"}, "sAMAccountName": {"mover"}, "userPrincipalName": {"mover@alpine.test"},
+		"userAccountControl": {"512"}, "unicodePwd": {string(ldapd.EncodePassword(r.Source.Password))},
+	})
+	r.editAfter(t, "source:", "bind:", string(r.Source.Directory.AdminDN()), "mover@alpine.test")
+	before := content(t, r, r.Target)
+	people := r.Source.Directory.BaseDN().Child("OU", "People")
+	dsacls := func(class string) string {
+		return `dsacls "` + string(people) + `" /I:S /G "mover@alpine.test:RPWP;proxyAddresses;` + class + `"`
+	}
+	r.reforest(t, "stage", "--all", "--dry-run").wants(t, exitNeedsPerson, "rights.write", dsacls("user"), dsacls("contact"), dsacls("group"), "27 need a person")
+	got := r.reforest(t, "stage", "--all", "--yes")
+	got.wants(t, exitNeedsPerson, "rights.write", dsacls("user"), "0 added", "27 need a person, 0 failed", "0 directory writes")
+	if n := strings.Count(got.stderr, dsacls("user")); n != 1 {
+		t.Errorf("the command is told %d times, want once:\n%s", n, got.stderr)
+	}
+	if diff := cmp.Diff(before, content(t, r, r.Target)); diff != "" {
+		t.Errorf("somebody was made whose source may not be written (-before +after):\n%s", diff)
+	}
+	if err := r.Source.Directory.Grant(mover, ldapd.Grant{Under: people, Write: []string{"proxyAddresses"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.reforest(t, "stage", "--all", "--yes").wants(t, exitDone, "26 added, 1 changed", "0 need a person, 0 failed")
+	r.reforest(t, "stage", "--all", "--yes").wants(t, exitDone, "27 unchanged", "0 directory writes")
+}

@@ -1,141 +1,117 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"slices"
+	"strings"
 
 	"reforest/batch"
 	"reforest/directory"
 	"reforest/migrate"
 )
 
-// A stageCount counts what staging came to.
-type stageCount struct {
-	added, changed, unchanged, linked, refused, failed, gone, undone int
-	writes                                                           int
-}
-
-func (c *stageCount) add(s batch.Staged) {
-	switch {
-	case s.Refused() && s.Links: // counted when it was refused the first time
-	case s.Refused():
-		c.refused++
-	case s.Err != nil:
-		c.failed++
-	case s.Links:
-		if len(s.Plan.Changes) > 0 {
-			c.linked++
-		}
-	case s.New:
-		c.added++
-	case len(s.Plan.Changes) > 0:
-		c.changed++
-	default:
-		c.unchanged++
-	}
-	if !s.Refused() && s.Err == nil {
-		c.writes += len(s.Plan.Changes)
-	}
-}
-
-func (c *stageCount) addUndone(u batch.Undone) {
-	switch {
-	case len(u.Plan.Forbidden()) > 0:
-		c.refused++
-	case u.Err != nil:
-		c.failed++
-	default:
-		c.undone++
-		c.writes += len(u.Plan.Changes)
-	}
-}
-
-// verdict returns the error to end with.
-func (c *stageCount) verdict() error {
-	if c.refused+c.failed == 0 {
-		return nil
-	}
-	return &exitError{exitNeedsPerson, errors.New("some recipients need a person; they are named above")}
-}
-
-// print writes the result.
-func (c *stageCount) print(env *environment, options *stageOptions, kind batch.JobKind) error {
-	if options.json {
-		return json.NewEncoder(env.stdout).Encode(map[string]any{
-			"message_type": "staged", "job": kind, "added": c.added, "changed": c.changed, "unchanged": c.unchanged,
-			"linked": c.linked, "refused": c.refused, "failed": c.failed, "gone": c.gone, "undone": c.undone, "writes": c.writes,
-		})
-	}
-	text := fmt.Sprintf("%d added, %d changed, %d unchanged, %d linked anew, %d need a person, %d failed; %d directory writes.",
-		c.added, c.changed, c.unchanged, c.linked, c.refused, c.failed, c.writes)
-	if kind == batch.JobClean {
-		text = fmt.Sprintf("%d cleaned, %d had nothing to clean, %d need a person; %d directory writes.", c.changed, c.unchanged, c.refused, c.writes)
-	}
-	if kind == batch.JobUndo {
-		text = fmt.Sprintf("%d taken back, %d need a person, %d failed; %d directory writes.", c.undone, c.refused, c.failed, c.writes)
-	}
-	_, err := fmt.Fprintln(env.stdout, text)
-	return err
-}
-
-// sayStaged tells of whoever needs a person.
-func sayStaged(env *environment, options *stageOptions, s batch.Staged) {
+// foundAbout returns what was found about the person, with what Match left open.
+func foundAbout(s batch.Staged) []migrate.Finding {
+	findings := slices.Clone(s.Plan.Findings)
 	var ambiguous *directory.AmbiguousError
 	switch {
-	case s.Links:
+	case s.Links: // told with the object
 	case errors.As(s.PersonPlan.Err, &ambiguous):
-		env.say("%s: %v [match.several]", s.Pair.Source, s.PersonPlan.Err)
+		findings = append(findings, migrate.Finding{
+			Rule: directory.AskSeveral, Severity: migrate.Forbid, Whom: s.Pair.Source.String(), What: ambiguous.Error() + ".",
+			Mend: "Decide it in the decision file, or take the shared address or X500 value off all but the right one.",
+		})
 	case s.PersonPlan.Err != nil:
-		env.say("%s: %v", s.Pair.Source, s.PersonPlan.Err)
+		findings = append(findings, migrate.Finding{
+			Rule: "stage.unplanned", Severity: migrate.Forbid, Whom: s.Pair.Source.String(), What: s.PersonPlan.Err.Error() + ".",
+		})
 	}
-	if s.Err != nil {
-		env.say("%s: %v", s.Pair.Source, s.Err)
-	}
-	for _, f := range s.Plan.Findings {
-		if f.Severity != migrate.Note && !options.json {
-			env.say("%s", f)
-		}
-	}
+	return findings
 }
 
-// stageDryRun prints what staging would change. Nothing is written.
+// tell tells of whoever needs a person, of everything that is found for many once. Notes
+// are counted.
+func (s *stageRun) tell(staged batch.Staged) error {
+	if staged.Err != nil {
+		if err := s.failed(staged.Pair.Source.String(), staged.Err); err != nil {
+			return err
+		}
+	}
+	return s.tellFindings(foundAbout(staged))
+}
+
+func (s *stageRun) tellFindings(findings []migrate.Finding) error {
+	for _, f := range findings {
+		if f.Severity == migrate.Note || s.told[f] {
+			continue
+		}
+		s.told[f] = true
+		if !s.options.json {
+			s.env.say("%s", printable(f.String()))
+			continue
+		}
+		if err := printFindingsJSON(s.env, []migrate.Finding{f}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed says what a server did not take.
+func (s *stageRun) failed(whom string, err error) error {
+	if s.options.json {
+		return json.NewEncoder(s.env.stdout).Encode(map[string]any{"message_type": "failed", "whom": whom, "what": err.Error()})
+	}
+	s.env.say("failed: %s: %s", printable(whom), printable(explain(err)))
+	return nil
+}
+
+// stageDryRun prints what staging would change. Nothing is written to either forest.
 func stageDryRun(ctx context.Context, env *environment, options *stageOptions, c *config, scope stageScope) error {
 	conn, err := connect(ctx, env, c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // read only: nothing can be lost
-	if err := mayStage(ctx, env, conn, scope); err != nil {
-		return err
+	s := newStageRun(env, options, c, conn, scope)
+	// What our account may not do is no reason not to report: the account of a nightly
+	// drift report may do nothing.
+	forbidden := s.mayStage(ctx)
+	if forbidden != nil && codeOf(forbidden) != exitForbidden {
+		return forbidden
 	}
-	s := &stageRun{env: env, options: options, config: c, conn: conn, scope: scope, patience: newPatience(env)}
 	staging, err := s.read(ctx)
 	if err != nil {
 		return err
 	}
-	for _, links := range []bool{false, true} {
-		plans := staging.Plans(ctx)
-		if links {
-			plans = staging.Links(ctx)
-		}
-		if err := s.printPlans(plans, links); err != nil {
-			return err
-		}
+	if err := s.printStaging(ctx, staging); err != nil {
+		return err
+	}
+	env.say("Nothing was changed.")
+	return cmp.Or(forbidden, s.count.verdict())
+}
+
+// printStaging prints everyone's plans, what has lost its source, and what it comes to.
+func (s *stageRun) printStaging(ctx context.Context, staging *directory.Staging) error {
+	if err := s.printPlans(staging.Plans(ctx), false); err != nil {
+		return err
+	}
+	if err := s.printPlans(staging.Links(ctx), true); err != nil {
+		return err
 	}
 	if err := s.printGone(staging); err != nil {
 		return err
 	}
-	for reason, n := range staging.Passed {
-		env.say("%d recipients are left out: each %s.", n, reason)
-	}
-	if err := s.count.print(env, options, batch.JobStage); err != nil {
-		return err
-	}
-	env.say("Nothing was changed.")
-	return s.count.verdict()
+	s.count.leftOut = staging.Passed
+	looked, open := staging.Questions()
+	asked := ask(s.env, s.config, looked, open)
+	return errors.Join(s.count.print(s.env, s.options, batch.JobStage), asked)
 }
 
 func (s *stageRun) printPlans(plans iter.Seq2[directory.PersonPlan, error], links bool) error {
@@ -146,17 +122,41 @@ func (s *stageRun) printPlans(plans iter.Seq2[directory.PersonPlan, error], link
 		}
 		staged := batch.Staged{PersonPlan: p, Links: links}
 		s.count.add(staged)
-		sayStaged(s.env, s.options, staged)
 		done++
 		s.patience.say("Planned %d.", done)
-		if len(p.Plan.Changes) == 0 && len(p.Plan.Findings) == 0 && p.Err == nil {
-			continue
-		}
-		if err := printPlan(s.env, &runOptions{globalOptions: s.options.globalOptions}, driftWord(staged), p.Pair, p.Plan); err != nil {
+		p.Plan.Findings = foundAbout(staged)
+		if err := s.show(driftWord(staged), p.Pair, p.Plan); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// show prints a plan with what was found, if there is anything to do or to look after. Of
+// a plan that is refused nothing would be carried out; what is lacking may be rights alone.
+func (s *stageRun) show(what string, pair directory.Pair, plan directory.Plan) error {
+	if slices.ContainsFunc(plan.Forbidden(), func(f migrate.Finding) bool { return f.Rule != "rights.write" }) {
+		plan.Changes = nil
+	}
+	grave := slices.DeleteFunc(slices.Clone(plan.Findings), func(f migrate.Finding) bool { return f.Severity == migrate.Note })
+	if len(plan.Changes) == 0 && len(grave) == 0 {
+		return nil
+	}
+	if s.options.json {
+		return json.NewEncoder(s.env.stdout).Encode(planLine(what, pair, plan))
+	}
+	var text strings.Builder
+	text.WriteString(planText(what, pair, plan))
+	for _, f := range grave {
+		if s.told[f] {
+			fmt.Fprintf(&text, "  %s: as above, %s [%s]\n", f.Severity, f.Whom, f.Rule)
+			continue
+		}
+		s.told[f] = true
+		fmt.Fprintf(&text, "  %s\n", printable(f.String()))
+	}
+	_, err := io.WriteString(s.env.stdout, text.String())
+	return err
 }
 
 // driftWord says what the plan means to who reads the drift report.
@@ -182,7 +182,7 @@ func (s *stageRun) printGone(staging *directory.Staging) error {
 		if s.options.json {
 			err = json.NewEncoder(s.env.stdout).Encode(map[string]any{"message_type": "gone", "target": r.DN, "why": why})
 		} else {
-			_, err = fmt.Fprintf(s.env.stdout, "removed: %s: %s; it is left as it is\n", r.DN, why)
+			_, err = fmt.Fprintf(s.env.stdout, "removed at the source: %s: %s; the target object is left as it is\n", r.DN, why)
 		}
 		if err != nil {
 			return err

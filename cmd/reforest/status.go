@@ -246,6 +246,9 @@ func statusOfAll(ctx context.Context, env *environment, options *globalOptions, 
 	if err != nil {
 		return err
 	}
+	if len(batches) == 0 && !options.json {
+		env.say("No batch has begun. What is staged, and what has changed since, is told by: reforest stage --all --dry-run")
+	}
 	for _, b := range batches {
 		s, err := (&display{store: st, batch: b.ID}).snapshot(ctx)
 		if err != nil {

@@ -28,9 +28,11 @@ type fault struct {
 // faults are all that is wrong with the configuration file, and where its keys
 // stand.
 type faults struct {
-	path  string
-	list  []fault
-	place map[string]at
+	path    string
+	list    []fault
+	place   map[string]at
+	decoded bool // the file is YAML: what could be read of it is in the struct
+	unread  int  // keys and values that could not be
 }
 
 func (f *faults) Error() string {
@@ -73,6 +75,7 @@ func decodeStrict(path string, text []byte, v any) *faults {
 		f.list = append(f.list, fault{syntaxPlace(err), firstLine(err)})
 		return f
 	}
+	f.decoded = true
 	for _, doc := range file.Docs {
 		if doc.Body != nil {
 			f.mapping(doc.Body, reflect.ValueOf(v).Elem(), "")

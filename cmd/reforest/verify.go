@@ -47,7 +47,7 @@ func runVerify(ctx context.Context, env *environment, options *verifyOptions, na
 	return withStore(ctx, options.globalOptions, func(st *store.Store) error {
 		found, err := st.Batch(ctx, batchName(name))
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("batch %q has not begun: there is nothing to verify", printable(batchName(name)))
+			return fmt.Errorf("batch %q has not begun, so that nothing of it can be verified; what was staged is compared by: reforest stage BATCH --dry-run", printable(batchName(name)))
 		}
 		if err != nil {
 			return err

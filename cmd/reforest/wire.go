@@ -26,6 +26,9 @@ type connection struct {
 
 // connect logs in to both directories and reads what they are.
 func connect(ctx context.Context, env *environment, c *config) (*connection, error) {
+	if err := c.checkSecrets(env.getenv); err != nil {
+		return nil, err
+	}
 	rules, err := c.decidedRules()
 	if err != nil {
 		return nil, err
@@ -117,6 +120,13 @@ type mailServer struct {
 	attribute string       // which attribute names the mailbox
 	probe     string       // a mailbox that is there before any is opened
 	proven    *atomic.Bool // these credentials have opened a mailbox
+}
+
+func (m *mailboxes) of(side directory.Side) mailServer {
+	if side == directory.Source {
+		return m.source
+	}
+	return m.target
 }
 
 // proven reports whether the credentials of both sides have opened a mailbox.

@@ -223,10 +223,10 @@ func testTakeBack(t *testing.T, w *world) {
 // undo takes back what is in the journal, person by person.
 func (w *world) undo(t *testing.T) {
 	t.Helper()
-	people, touched := map[migrate.GUID][]directory.Change{}, map[string]bool{}
+	people, touched := map[migrate.GUID][]directory.Change{}, directory.Touched{}
 	for _, c := range w.journal.committed() {
 		people[c.Person] = append([]directory.Change{c}, people[c.Person]...)
-		touched[c.DN.Key()] = true
+		touched.Note(c)
 	}
 	for person, changes := range people {
 		plan, err := w.PlanUndo(t.Context(), changes, touched)
