@@ -76,7 +76,7 @@ func (p *Preflight) Questions() (looked []migrate.GUID, open []directory.Questio
 func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, err error) {
 	source, err := p.Directories.Resolve(ctx, move.Identity)
 	if err != nil {
-		return pair, p.about(move, "match.source", "give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox", err)
+		return pair, p.about(move, "match.source", "Give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox.", err)
 	}
 	pair, err = p.Directories.Match(ctx, source, migrate.GUID{})
 	pair.Source = source
@@ -87,7 +87,7 @@ func (p *Preflight) look(ctx context.Context, move Move) (pair directory.Pair, e
 	}
 	p.ask(pair, err)
 	if err != nil {
-		return pair, p.about(move, directory.AskSeveral, "decide it in the decision file, or take the shared address or X500 value off all but the right one", err)
+		return pair, p.about(move, directory.AskSeveral, "Decide it in the decision file, or take the shared address or X500 value off all but the right one.", err)
 	}
 	others, err := elsewhere(ctx, p.Store, move, source.GUID)
 	if err != nil {
@@ -121,8 +121,8 @@ func elsewhere(ctx context.Context, store Store, move Move, source migrate.GUID)
 		}
 		findings = append(findings, migrate.Finding{
 			Rule: "batch.other", Severity: migrate.Forbid, Whom: move.Identity,
-			What: fmt.Sprintf("its mailbox belongs to batch %q, where it is %s", other.Batch, other.State),
-			Mend: fmt.Sprintf("take it off this batch; batch %q can be run again, and goes on with it", other.Batch),
+			What: fmt.Sprintf("Its mailbox belongs to batch %q, where it is %s.", other.Batch, other.State),
+			Mend: fmt.Sprintf("Take it off this batch; batch %q can be run again, and goes on with it.", other.Batch),
 		})
 	}
 	return findings, nil
@@ -133,7 +133,7 @@ func (p *Preflight) once(seen map[migrate.GUID]string, rule string, id migrate.G
 	if other, ok := seen[id]; ok {
 		p.findings = append(p.findings, migrate.Finding{
 			Rule: rule, Severity: migrate.Forbid, Whom: identity,
-			What: fmt.Sprintf("is %s %s of this batch", what, other), Mend: "leave one of them in the batch file",
+			What: fmt.Sprintf("It is %s %s of this batch.", what, other), Mend: "Leave one of them in the batch file.",
 		})
 		return
 	}
@@ -146,8 +146,12 @@ func (p *Preflight) about(move Move, rule, mend string, err error) error {
 	if !errors.As(err, &ambiguous) && !errors.Is(err, directory.ErrNotFound) {
 		return err
 	}
+	what := words(err)
+	if ambiguous == nil && rule == "match.source" {
+		what = "No object of the source has this name or address."
+	}
 	p.findings = append(p.findings, migrate.Finding{
-		Rule: rule, Severity: migrate.Forbid, Whom: move.Identity, What: words(err), Mend: mend,
+		Rule: rule, Severity: migrate.Forbid, Whom: move.Identity, What: what, Mend: mend,
 	})
 	return nil
 }

@@ -243,9 +243,17 @@ func (s *stageRun) read(ctx context.Context) (*directory.Staging, error) {
 // lost tells of somebody in the batch file who is not found, or not told from others.
 func (s *stageRun) lost(who string, err error) error {
 	return s.tellFindings([]migrate.Finding{{
-		Rule: "match.source", Severity: migrate.Forbid, Whom: who, What: err.Error() + ".",
+		Rule: "match.source", Severity: migrate.Forbid, Whom: who, What: lostText(err),
 		Mend: "Give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one recipient of the source.",
 	}})
+}
+
+func lostText(err error) string {
+	var ambiguous *directory.AmbiguousError
+	if errors.As(err, &ambiguous) {
+		return ambiguous.Error() + "."
+	}
+	return "No recipient of the source has this name or address."
 }
 
 // job records the work, does it, and ends with what it came to.
@@ -255,7 +263,7 @@ func (s *stageRun) job(ctx context.Context, kind batch.JobKind, do func(director
 		return err
 	}
 	s.env.working.Store(true)
-	failure := do(countedJournal{s.store.Changes(s.id), &s.count.written})
+	failure := do(s.count.journal(s.store.Changes(s.id)))
 	outcome, err := s.outcome(failure)
 	// What has happened goes on record also when the work was interrupted.
 	endErr := s.store.EndJob(context.WithoutCancel(ctx), s.id, time.Now().UTC(), outcome)

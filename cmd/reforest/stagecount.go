@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"reforest/batch"
@@ -137,16 +138,29 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// A countedJournal counts the changes that have been carried out, and those that an
-// earlier process was killed over.
+// A countedJournal counts the changes that have been carried out. Those that an earlier
+// process was killed over are not among them.
 type countedJournal struct {
 	directory.Journal
-	written *atomic.Int64
+	intended *sync.Map // by ID
+	written  *atomic.Int64
+}
+
+func (c *stageCount) journal(j directory.Journal) directory.Journal {
+	return countedJournal{j, new(sync.Map), &c.written}
+}
+
+func (j countedJournal) Intend(ctx context.Context, change directory.Change) (int64, error) {
+	id, err := j.Journal.Intend(ctx, change)
+	if err == nil {
+		j.intended.Store(id, true)
+	}
+	return id, err
 }
 
 func (j countedJournal) Commit(ctx context.Context, id int64) error {
 	err := j.Journal.Commit(ctx, id)
-	if err == nil {
+	if _, ours := j.intended.LoadAndDelete(id); ours && err == nil {
 		j.written.Add(1)
 	}
 	return err

@@ -31,8 +31,9 @@ type faults struct {
 	path    string
 	list    []fault
 	place   map[string]at
-	decoded bool // the file is YAML: what could be read of it is in the struct
-	unread  int  // keys and values that could not be
+	decoded bool            // the file is YAML: what could be read of it is in the struct
+	unread  int             // keys and values that could not be
+	doubt   map[string]bool // mappings with a misspelt key, and keys whose values could not be read
 }
 
 func (f *faults) Error() string {
@@ -43,8 +44,12 @@ func (f *faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// add notes a fault at the key's place, or where the nearest key above it stands.
+// add notes a fault at the key's place, or where the nearest key above it stands. What may
+// only follow from something that could not be read is passed over.
 func (f *faults) add(key, format string, args ...any) {
+	if f.doubt[key] {
+		return
+	}
 	where, ok := f.place[key]
 	for parent := key; !ok && parent != ""; {
 		i := max(strings.LastIndexByte(parent, '.'), 0)
@@ -69,7 +74,7 @@ func (f *faults) sort() {
 // decodeStrict fills the struct that v points to from the file's text. It finds all
 // faults, not the first alone; unknown and repeated keys are faults.
 func decodeStrict(path string, text []byte, v any) *faults {
-	f := &faults{path: path, place: map[string]at{}}
+	f := &faults{path: path, place: map[string]at{}, doubt: map[string]bool{}}
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // pair reports them
 	if err != nil {
 		f.list = append(f.list, fault{syntaxPlace(err), firstLine(err)})
@@ -122,6 +127,7 @@ func (f *faults) pairs(node ast.Node, path string) []*ast.MappingValueNode {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return nil
 	}
+	f.doubt[path] = true
 	f.list = append(f.list, fault{place(node.GetToken()), strings.TrimPrefix(path+": want keys and values here", ": ")})
 	return nil
 }
@@ -190,6 +196,7 @@ func (f *faults) pair(pair *ast.MappingValueNode, v reflect.Value, path string) 
 	field, known := fieldOf(v, name)
 	switch {
 	case !field.IsValid():
+		f.doubt[path] = true
 		f.list = append(f.list, fault{where, fmt.Sprintf("unknown key %q; did you mean %q?", key, strings.TrimPrefix(path+"."+batch.Nearest(name, known), "."))})
 	case field.Kind() == reflect.Struct:
 		f.mapping(pair.Value, field, key)
@@ -204,6 +211,7 @@ func (f *faults) pair(pair *ast.MappingValueNode, v reflect.Value, path string) 
 
 func (f *faults) value(node ast.Node, field reflect.Value, key string) {
 	if err := yaml.NodeToValue(node, field.Addr().Interface()); err != nil {
+		f.doubt[key] = true
 		f.list = append(f.list, fault{place(node.GetToken()), key + ": " + wanted(field, err)})
 	}
 }
