@@ -119,7 +119,7 @@ func TestCleanGoesOnWithoutOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.reforest(t, "clean", demoBatch, "--dry-run").wants(t, exitNeedsPerson, "nTSecurityDescriptor", "Nothing was changed")
-	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitNeedsPerson, "1 cleaned", "23 had nothing to clean", "1 need a person")
+	r.reforest(t, "clean", demoBatch, "--yes").wants(t, exitNeedsPerson, "1 cleaned", "23 had nothing to clean", "1 failed")
 }
 
 // A server that does not take writes any more is nobody's fault: staging ends, and does
