@@ -70,29 +70,72 @@ func (s *Stager) Run(ctx context.Context, staging *directory.Staging) error {
 	return s.settle(ctx, written)
 }
 
-// carry carries out the plans, several at a time, and returns what has to settle.
+// carry carries out the plans, several at a time, and returns what has to settle. What
+// somebody else has changed in between is planned anew at the end.
 func (s *Stager) carry(ctx context.Context, staging *directory.Staging, plans iter.Seq2[directory.PersonPlan, error], links bool) ([]directory.Plan, error) {
-	group, ctx := errgroup.WithContext(ctx)
+	c := &carrying{Stager: s, staging: staging, links: links}
+	group, within := errgroup.WithContext(ctx)
 	work := make(chan directory.PersonPlan)
-	var written []directory.Plan
 	group.Go(func() error {
 		defer close(work)
-		return s.feed(ctx, plans, work)
+		return s.feed(within, plans, work)
 	})
 	for range s.writers() {
 		group.Go(func() error {
 			for p := range work {
-				done := Staged{PersonPlan: p, Links: links}
-				err := s.one(ctx, &done)
-				s.tell(staging, done, &written)
-				if err != nil {
+				if err := c.one(within, p, false); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	return written, group.Wait()
+	err := group.Wait()
+	for _, person := range c.again {
+		if err != nil || s.stopping() {
+			break
+		}
+		err = c.anew(ctx, person)
+	}
+	return c.written, err
+}
+
+// A carrying is one pass over the plans.
+type carrying struct {
+	*Stager
+	staging *directory.Staging
+	links   bool
+	written []directory.Plan // what has to settle
+	again   []migrate.GUID   // source objects that are to be planned anew
+}
+
+// one carries out a plan and tells what it came to.
+func (c *carrying) one(ctx context.Context, p directory.PersonPlan, last bool) error {
+	done := Staged{PersonPlan: p, Links: c.links}
+	err := c.Stager.one(ctx, &done)
+	if e := migrate.AsError(done.Err); e != nil && e.Retry == migrate.Now && !last {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.again = append(c.again, p.Pair.Source.GUID)
+		return err
+	}
+	if !c.links && done.Err != nil {
+		c.staging.Missed(p.Pair.Source.GUID)
+	}
+	c.tell(done, &c.written)
+	return err
+}
+
+// anew plans for one person once more, and carries that out.
+func (c *carrying) anew(ctx context.Context, source migrate.GUID) error {
+	p, err := c.staging.Anew(ctx, source, c.links)
+	if errors.Is(err, directory.ErrNotFound) {
+		return nil // gone since
+	}
+	if err != nil {
+		return err
+	}
+	return c.one(ctx, p, true)
 }
 
 // feed hands out the plans until the operator asks to stop.
@@ -112,12 +155,9 @@ func (s *Stager) feed(ctx context.Context, plans iter.Seq2[directory.PersonPlan,
 	return nil
 }
 
-func (s *Stager) tell(staging *directory.Staging, done Staged, written *[]directory.Plan) {
+func (s *Stager) tell(done Staged, written *[]directory.Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if done.Err != nil {
-		staging.Missed(done.PersonPlan)
-	}
 	if done.Err == nil && len(done.Plan.Changes) > 0 && s.Directories.Watches() {
 		*written = append(*written, done.Plan.Watched())
 	}
@@ -142,7 +182,11 @@ func (s *Stager) one(ctx context.Context, done *Staged) (err error) {
 // which went on asking until no attempts were left.
 func (s *Stager) patiently(ctx context.Context, plan directory.Plan) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
-		err := s.Directories.Carry(ctx, s.Journal, plan)
+		carry := s.Directories.CarrySeen
+		if attempt > 1 {
+			carry = s.Directories.Carry // what was seen is old by now
+		}
+		err := carry(ctx, s.Journal, plan)
 		e := migrate.AsError(err)
 		switch {
 		case err == nil:

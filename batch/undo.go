@@ -1,7 +1,7 @@
 package batch
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -26,10 +26,11 @@ func (s *Stager) Undo(ctx context.Context, jobs Jobs, choose func(migrate.GUID) 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.writers())
-	for person, changes := range people {
+	for _, person := range inOrder(people) {
 		if ctx.Err() != nil || s.stopping() {
 			break
 		}
+		changes := people[person]
 		group.Go(func() error {
 			done := Undone{Person: person}
 			err := s.undoOne(ctx, jobs, &done, changes, touched)
@@ -73,17 +74,39 @@ func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map
 	return people, touched, nil
 }
 
-func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched directory.Touched) error {
-	plan, err := s.Directories.PlanUndo(ctx, changes, touched)
-	if err != nil {
-		return err
+// inOrder returns the persons with most to take back first, and then the last one first.
+// Large groups are thereby gone before their members: a server that deletes an object
+// looks through every list that it is in.
+func inOrder(people map[migrate.GUID][]directory.Change) []migrate.GUID {
+	size := make(map[migrate.GUID]int, len(people))
+	for person, changes := range people {
+		for _, change := range changes {
+			for _, mod := range change.Mods {
+				size[person] += len(mod.Values)
+			}
+		}
 	}
-	done.Plan = plan
-	if len(plan.Forbidden()) > 0 {
-		return nil
-	}
-	if done.Err, err = s.patiently(ctx, plan); err != nil {
-		return fmt.Errorf("take back what was staged: %w", err)
+	return slices.SortedFunc(maps.Keys(people), func(a, b migrate.GUID) int {
+		return cmp.Or(cmp.Compare(size[b], size[a]), cmp.Compare(people[b][0].ID, people[a][0].ID))
+	})
+}
+
+// undoTries is how often a person is planned anew. Links go with the object that they
+// lead to, which may be deleted for another person at the same time.
+const undoTries = 3
+
+func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched directory.Touched) (err error) {
+	for range undoTries {
+		done.Plan, err = s.Directories.PlanUndo(ctx, changes, touched)
+		if err != nil || len(done.Plan.Forbidden()) > 0 {
+			return err
+		}
+		if done.Err, err = s.patiently(ctx, done.Plan); err != nil {
+			return fmt.Errorf("take back what was staged: %w", err)
+		}
+		if e := migrate.AsError(done.Err); e == nil || e.Retry != migrate.Now {
+			break
+		}
 	}
 	if done.Err == nil {
 		err = jobs.Undone(ctx, done.Person, idsOf(changes))
@@ -105,8 +128,7 @@ func PlanUndo(ctx context.Context, directories *directory.Directories, jobs Jobs
 	if err != nil {
 		return err
 	}
-	byGUID := func(a, b migrate.GUID) int { return bytes.Compare(a[:], b[:]) }
-	for _, person := range slices.SortedFunc(maps.Keys(people), byGUID) {
+	for _, person := range inOrder(people) {
 		plan, err := directories.PlanUndo(ctx, people[person], touched)
 		if err != nil {
 			return err

@@ -99,15 +99,8 @@ func (s *stagePlan) reserveCleaned() {
 			continue
 		}
 		reserved := &Recipient{DN: holder.DN, GUID: holder.GUID, Class: ClassUser, Proxies: Proxies{"smtp:" + string(c.form)}}
-		x.hold(key, reserved, s.pair.Source.GUID)
+		x.hold([]nameKey{key}, reserved, s.pair.Source.GUID)
 	}
-}
-
-// hold takes one name, and no other, for an object that is or will be there for source.
-func (x *Index) hold(key nameKey, r *Recipient, source migrate.GUID) {
-	x.owners[r] = source
-	x.first[key] = int32(len(x.people)) //nolint:gosec // a forest has fewer than 2^31 recipients
-	x.people = append(x.people, r)
 }
 
 func (s *stagePlan) cleanedFinding(c cleaning) migrate.Finding {

@@ -149,11 +149,16 @@ func image(entry *Entry) []Mod {
 // record notes the change in the journal, writes it and commits it. What the server
 // refuses is closed at once; what became of it after any other error is for the next
 // Apply to see.
-func (d *Directories) record(ctx context.Context, journal Journal, change Change) (err error) {
+func (d *Directories) record(ctx context.Context, journal Journal, change Change) error {
+	return d.recordAs(ctx, journal, change, change)
+}
+
+// recordAs is record of a change that is written in the words of another.
+func (d *Directories) recordAs(ctx context.Context, journal Journal, change, wire Change) (err error) {
 	if change.ID, err = journal.Intend(ctx, change); err != nil {
 		return fmt.Errorf("note in the journal: %w", err)
 	}
-	if err := d.write(ctx, change); err != nil {
+	if err := d.write(ctx, wire); err != nil {
 		if refused(err) {
 			// The refusal may be the echo of an earlier, unanswered write of the same.
 			err = errors.Join(err, d.closeIntent(ctx, journal, change))

@@ -57,11 +57,3 @@ func (c *chosen) claims() []*Recipient {
 	}
 	return claimed
 }
-
-// Missed notes that the plan was not carried out, so that nobody's links are to lead to
-// what is not there.
-func (s *Staging) Missed(p PersonPlan) {
-	if c := s.byGUID[p.Pair.Source.GUID]; c != nil {
-		c.refused = true
-	}
-}

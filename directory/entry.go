@@ -34,9 +34,13 @@ func (e *Entry) Bytes(attr string) [][]byte { return e.attrs[strings.ToLower(att
 
 // Values returns the attribute's values as text.
 func (e *Entry) Values(attr string) []string {
-	var texts []string
-	for _, v := range e.Bytes(attr) {
-		texts = append(texts, string(v))
+	values := e.Bytes(attr)
+	if len(values) == 0 {
+		return nil
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
 	}
 	return texts
 }

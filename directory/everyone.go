@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"reforest/migrate"
 )
@@ -45,9 +46,11 @@ type Staging struct {
 	byGUID map[migrate.GUID]*chosen
 	all    bool // everyone is selected: nobody else owes a link
 	rights map[string]allowance
-	Total  int            // source recipients there are
-	Passed map[string]int // recipients that are left out, by reason
-	Lost   []Lost         // of Selection.Who
+	mu     sync.Mutex
+	missed map[migrate.GUID]bool // source recipients whose own plan is refused, or has failed
+	Total  int                   // source recipients there are
+	Passed map[string]int        // recipients that are left out, by reason
+	Lost   []Lost                // of Selection.Who
 }
 
 // A Lost is somebody who was asked for by name and not found, or not told from others.
@@ -63,14 +66,16 @@ type chosen struct {
 	names   newNames
 	planned *Recipient // what is reserved for it
 	err     error      // Match's, about this person
-	refused bool       // its plan is not carried out, or was not
 }
 
 // Everyone reads both forests and finds out who stands for whom. progress is told what
 // is being done, now and then; nil is nobody.
 func (d *Directories) Everyone(ctx context.Context, selection Selection, progress func(what string, n int)) (*Staging, error) {
 	bulk := *d
-	s := &Staging{d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, rights: map[string]allowance{}, Passed: map[string]int{}}
+	s := &Staging{
+		d: &bulk, byGUID: map[migrate.GUID]*chosen{}, all: selection.Who == nil, rights: map[string]allowance{},
+		missed: map[migrate.GUID]bool{}, Passed: map[string]int{},
+	}
 	bulk.Source.keep = bulk.Rules.tenantReads()
 	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
 		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
@@ -229,12 +234,26 @@ func (s *Staging) standsForTarget(r *Recipient) bool {
 	}
 	_, addr := splitProxy(r.TargetAddress)
 	for _, t := range s.d.Target.index.find("", []nameKey{keyOf(keySMTP, addr), keyOf(keyMail, addr)}) {
-		guid, ours := t.MarkedFor()
-		if t.Class != ClassComputer && (!ours || guid != r.GUID) && t.recipientKind() != KindContact {
+		if r.leadsTo(t) {
 			return true
 		}
 	}
 	return false
+}
+
+// leadsTo reports whether the recipient, a contact or a mail user of the source, sends
+// its mail to the target's recipient, who is at home there.
+func (r *Recipient) leadsTo(t *Recipient) bool {
+	kind := r.recipientKind()
+	if kind != KindContact && kind != KindMailUser || r.TargetAddress == "" || t.Class == ClassComputer || t.recipientKind() == KindContact {
+		return false
+	}
+	if guid, ours := t.MarkedFor(); ours && guid == r.GUID {
+		return false
+	}
+	_, text := splitProxy(r.TargetAddress)
+	addr := migrate.SMTPAddress(text)
+	return t.Proxies.HasSMTP(addr) || t.Mail.Key() == addr.Key()
 }
 
 // match finds the twin, or takes names for a new one.
@@ -292,30 +311,75 @@ func (s *Staging) Len() int { return len(s.chosen) }
 
 // Plans yields the plan of each selected recipient's target object, without its links.
 func (s *Staging) Plans(ctx context.Context) iter.Seq2[PersonPlan, error] {
-	return s.walk(ctx, RecipientAttrs, RecipientAttrs, s.planOne)
+	return s.walk(ctx, RecipientAttrs, RecipientAttrs, asRead, s.planOne)
+}
+
+func asRead(_, read *Recipient) *Recipient { return read }
+
+// Anew plans once more for one of the selected, from what stands in the directories now:
+// somebody else has changed what the plan was computed from. links says whether it is the
+// plan of the links.
+func (s *Staging) Anew(ctx context.Context, source migrate.GUID, links bool) (PersonPlan, error) {
+	c := s.byGUID[source]
+	if c == nil {
+		return PersonPlan{}, fmt.Errorf("plan anew for %s: %w", source, ErrNotFound)
+	}
+	attrs, twinAttrs, join, plan := RecipientAttrs, RecipientAttrs, reading(asRead), planning(s.planOne)
+	if links {
+		attrs, twinAttrs, join, plan = s.linkReads(), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne
+	}
+	full, err := s.read(ctx, []*chosen{c}, attrs, twinAttrs, join)
+	if err != nil || len(full) == 0 {
+		return PersonPlan{}, errors.Join(err, ErrNotFound)
+	}
+	return plan(ctx, full[0])
 }
 
 // Links yields the plan of each target object's links. Those of objects that do not
 // exist yet are planned as they will be called.
 func (s *Staging) Links(ctx context.Context) iter.Seq2[PersonPlan, error] {
-	attrs := allLinks
-	if s.all {
-		attrs = forwardLinks
-	}
-	return s.walk(ctx, slices.Concat(RecipientAttrs, attrs), slices.Concat(RecipientAttrs, forwardLinks), s.linkOne)
+	return s.walk(ctx, s.linkReads(), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne)
 }
 
+// linkReads names what is read of a source recipient to plan its links.
+func (s *Staging) linkReads() []string {
+	if s.all {
+		return slices.Concat(linkedBy, forwardLinks)
+	}
+	return slices.Concat(linkedBy, allLinks)
+}
+
+// linkedBy is what is read of a recipient with its links: what the Index does not have.
+var linkedBy = []string{"objectGUID", "displayName", attrHomeServer}
+
+// withEntry returns what the Index knows of a recipient with the entry that was read with
+// linkedBy.
+func (r *Recipient) withEntry(read *Recipient) *Recipient {
+	both := *r
+	both.DN, both.DisplayName, both.Entry = read.DN, read.DisplayName, read.Entry
+	return &both
+}
+
+// A reading is what is made of a recipient of the Index and of what was read of it.
+type reading func(known, read *Recipient) *Recipient
+
 // walk reads the selected recipients and their twins, some at a time, and yields what
-// plan makes of each.
-func (s *Staging) walk(ctx context.Context, source, target []string, plan func(context.Context, *chosen) (PersonPlan, error)) iter.Seq2[PersonPlan, error] {
+// plan makes of each. While those are dealt with it reads the next.
+func (s *Staging) walk(ctx context.Context, source, target []string, join reading, plan planning) iter.Seq2[PersonPlan, error] {
 	return func(yield func(PersonPlan, error) bool) {
-		for part := range slices.Chunk(s.chosen, stageBatch) {
-			full, err := s.read(ctx, part, source, target)
-			if err != nil {
-				yield(PersonPlan{}, err)
+		ctx, stop := context.WithCancel(ctx)
+		parts := s.ahead(ctx, source, target, join)
+		defer func() {
+			stop()
+			for range parts { // until the reader has ended
+			}
+		}()
+		for part := range parts {
+			if part.err != nil {
+				yield(PersonPlan{}, part.err)
 				return
 			}
-			for _, c := range full {
+			for _, c := range part.full {
 				p, err := plan(ctx, c)
 				if !yield(p, err) || err != nil {
 					return
@@ -325,9 +389,38 @@ func (s *Staging) walk(ctx context.Context, source, target []string, plan func(c
 	}
 }
 
-// read returns copies of the chosen with their recipients read in full. Who has gone
-// since is left out.
-func (s *Staging) read(ctx context.Context, part []*chosen, source, target []string) ([]*chosen, error) {
+// A planning is planOne or linkOne.
+type planning func(context.Context, *chosen) (PersonPlan, error)
+
+// A readPart is what one search of each forest came to.
+type readPart struct {
+	full []*chosen
+	err  error
+}
+
+// ahead reads part after part until ctx ends, after an error no more.
+func (s *Staging) ahead(ctx context.Context, source, target []string, join reading) <-chan readPart {
+	parts := make(chan readPart)
+	go func() {
+		defer close(parts)
+		for some := range slices.Chunk(s.chosen, stageBatch) {
+			full, err := s.read(ctx, some, source, target, join)
+			select {
+			case parts <- readPart{full, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return parts
+}
+
+// read returns copies of the chosen with their recipients as join makes them. Who has
+// gone since is left out.
+func (s *Staging) read(ctx context.Context, part []*chosen, source, target []string, join reading) ([]*chosen, error) {
 	var sources, targets []migrate.GUID
 	for _, c := range part {
 		sources = append(sources, c.source.GUID)
@@ -350,11 +443,14 @@ func (s *Staging) read(ctx context.Context, part []*chosen, source, target []str
 			continue
 		}
 		one := *c
-		one.source, one.pair.Source = r, r
+		one.source = join(c.source, r)
+		one.pair.Source = one.source
 		if c.pair.Target != nil {
-			if one.pair.Target = fullTargets[c.pair.Target.GUID]; one.pair.Target == nil {
+			t := fullTargets[c.pair.Target.GUID]
+			if t == nil {
 				continue
 			}
+			one.pair.Target = join(c.pair.Target, t)
 		}
 		full = append(full, &one)
 	}
@@ -417,14 +513,28 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		err = s.checkRights(ctx, c.pair, &p.Plan)
 	}
 	if p.Err != nil || len(p.Plan.Forbidden()) > 0 {
-		s.Missed(p)
+		s.Missed(c.source.GUID)
 	}
 	return p, err
 }
 
+// Missed tells that the plan of the source recipient was not carried out: no link is
+// planned from its target object, nor to it. Plans tells so itself of what it refuses.
+func (s *Staging) Missed(source migrate.GUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.missed[source] = true
+}
+
+func (s *Staging) isMissed(source migrate.GUID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missed[source]
+}
+
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p, clear := c.person()
-	if !clear || c.refused || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
+	if !clear || s.isMissed(c.source.GUID) || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
 		return p, nil
 	}
 	target := c.pair.Target
@@ -456,7 +566,7 @@ func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 		c := s.byGUID[r.GUID]
 		switch {
 		case c == nil || c.err != nil:
-		case c.refused && (c.pair.Target == nil || c.pair.Ours && c.pair.Rule != MatchMark):
+		case s.isMissed(r.GUID) && (c.pair.Target == nil || c.pair.Ours && c.pair.Rule != MatchMark):
 			return linkEnd{rule: "link.waiting", what: fmt.Sprintf("%s is not staged; the link is set when it is.", r)}
 		case c.pair.Target == nil && c.planned != nil:
 			return linkEnd{dn: c.planned.DN}
@@ -475,7 +585,7 @@ func (s *Staging) matchedEnd(ctx context.Context, r *Recipient) linkEnd {
 	} else {
 		pair, err = s.d.Match(ctx, r, migrate.GUID{})
 	}
-	end, err := endOf(pair, r, err)
+	end, err := s.d.endOf(pair, r, err)
 	if err != nil {
 		return linkEnd{rule: "link.ambiguous", what: err.Error() + "."}
 	}

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // indexAttrs are what an Index reads of each object: what it is and what it is called.
 var indexAttrs = []string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "sAMAccountName", "userPrincipalName",
-	attrAccountControl, "mailNickname", "displayName", "mail", attrLegacy, attrProxies, attrTargetAddress,
+	attrAccountControl, "mailNickname", "mail", attrLegacy, attrProxies, attrTargetAddress,
 	attrMailboxGUID, attrHomeMDB, attrHomeServer, attrTypeDetails, attrDisplayType, "employeeID", attrMark,
 	"msExchHideFromAddressLists",
 }
@@ -70,25 +71,35 @@ func unmarked(name string) string {
 
 // An Index knows every recipient of a forest by all of its names, so that planning for
 // many costs one search. It shows the forest as it was when it was read, and what has
-// been reserved since. The recipients in it have no Entry to speak of: only indexAttrs
-// were read, and they are not kept.
+// been reserved since. The recipients in it have no Entry to speak of, no display name,
+// and of their proxies those alone that are names: only indexAttrs were read.
 type Index struct {
 	people []*Recipient
-	first  map[nameKey]int32 // the first of the people with the key, as index
-	more   map[nameKey][]int32
-	owners map[*Recipient]migrate.GUID // of what is reserved: for which source object
+	names  []indexedName               // of what was read, in order
+	late   map[nameKey][]int32         // of what was reserved since
+	owners map[*Recipient]migrate.GUID // of what was reserved: for which source object
+}
+
+// An indexedName is one key of one of the people.
+type indexedName struct {
+	key nameKey
+	at  int32 // index into people
 }
 
 // NewIndex reads all of the forest's recipients, in every domain that its server or its
 // Catalog answers for. progress is told how many have been read, now and then; nil is nobody.
 func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, error) {
-	x := &Index{first: map[nameKey]int32{}, more: map[nameKey][]int32{}, owners: map[*Recipient]migrate.GUID{}}
+	x := &Index{late: map[nameKey][]int32{}, owners: map[*Recipient]migrate.GUID{}}
+	r := indexReading{
+		index: x, compactor: newCompactor(), seen: map[migrate.GUID]bool{},
+		keep: append([]string{attrHomeServer, "msExchHideFromAddressLists"}, f.keep...),
+	}
 	for _, domain := range f.Info.domainsHeld() {
 		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: indexed, Attrs: slices.Concat(indexAttrs, f.keep)}) {
 			if err != nil {
 				return nil, err
 			}
-			if err := x.read(entry, f.keep); err != nil {
+			if err := r.read(entry); err != nil {
 				return nil, err
 			}
 			if progress != nil && len(x.people)%500 == 0 {
@@ -96,11 +107,25 @@ func NewIndex(ctx context.Context, f *Forest, progress func(read int)) (*Index, 
 			}
 		}
 	}
-	return x, x.readCatalog(ctx, f)
+	err := r.readCatalog(ctx, f)
+	slices.SortFunc(x.names, func(a, b indexedName) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.at, b.at)) })
+	x.names = exact(slices.Compact(x.names))
+	return x, err
+}
+
+// exact returns a copy of the values with no room for more.
+func exact[T any](values []T) []T { return append(make([]T, 0, len(values)), values...) }
+
+// An indexReading is the reading of an Index.
+type indexReading struct {
+	index     *Index
+	compactor *compactor
+	seen      map[migrate.GUID]bool
+	keep      []string // what is kept of an entry that Recipient has no field for
 }
 
 // readCatalog reads what lies in domains that the forest's server does not answer for.
-func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
+func (r *indexReading) readCatalog(ctx context.Context, f *Forest) error {
 	if f.Catalog == nil {
 		return nil
 	}
@@ -111,7 +136,7 @@ func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
 		if f.Info.holdsDN(entry.DN) {
 			continue
 		}
-		if err := x.read(entry, f.keep); err != nil {
+		if err := r.read(entry); err != nil {
 			return err
 		}
 	}
@@ -120,47 +145,37 @@ func (x *Index) readCatalog(ctx context.Context, f *Forest) error {
 
 // read adds what the entry is called, unless it was read already: a domain lies below
 // its parent.
-func (x *Index) read(entry *Entry, keep []string) error {
-	r, err := ParseRecipient(entry)
-	if err != nil {
+func (r *indexReading) read(entry *Entry) error {
+	person, err := ParseRecipient(entry)
+	if err != nil || r.seen[person.GUID] {
 		return err
 	}
-	if len(x.lookup(keyOf(keyGUID, string(r.GUID[:])))) > 0 {
-		return nil
-	}
-	r.light = true
-	r.Entry = lightEntry(entry, keep)
-	x.add(r)
-	return nil
-}
-
-// lightEntry keeps of an entry what Recipient has no field for.
-func lightEntry(entry *Entry, keep []string) *Entry {
-	kept := map[string][][]byte{}
-	for _, attr := range append([]string{attrHomeServer, "msExchHideFromAddressLists"}, keep...) {
-		if values := entry.Bytes(attr); len(values) > 0 {
-			kept[attr] = values
-		}
-	}
-	return NewEntry(entry.DN, kept)
-}
-
-func (x *Index) add(r *Recipient) {
+	r.seen[person.GUID] = true
+	person.light = true
+	person.Entry = r.compactor.entry(entry, r.keep)
+	r.compactor.compact(person)
+	x := r.index
 	at := int32(len(x.people)) //nolint:gosec // a forest has fewer than 2^31 recipients
-	x.people = append(x.people, r)
-	for _, key := range r.keys() {
-		if have, taken := x.first[key]; !taken {
-			x.first[key] = at
-		} else if have != at && !slices.Contains(x.more[key], at) {
-			x.more[key] = append(x.more[key], at)
-		}
+	x.people = append(x.people, person)
+	for _, key := range person.keys() {
+		x.names = append(x.names, indexedName{key, at})
 	}
+	return nil
 }
 
 // reserve takes the names of an object that is about to be made for source.
 func (x *Index) reserve(r *Recipient, source migrate.GUID) {
+	x.hold(r.keys(), r, source)
+}
+
+// hold takes the names, and no others, for an object that is or will be there for source.
+func (x *Index) hold(keys []nameKey, r *Recipient, source migrate.GUID) {
 	x.owners[r] = source
-	x.add(r)
+	at := int32(len(x.people)) //nolint:gosec // a forest has fewer than 2^31 recipients
+	x.people = append(x.people, r)
+	for _, key := range keys {
+		x.late[key] = append(x.late[key], at)
+	}
 }
 
 // isReserved reports whether the object is only about to be made.
@@ -175,13 +190,18 @@ func (x *Index) isReserved(r *Recipient) bool {
 // lookup returns everyone with the key; of two names with one hash, those of the other
 // as well.
 func (x *Index) lookup(key nameKey) []*Recipient {
-	at, known := x.first[key]
-	if !known {
-		return nil
+	var found []*Recipient
+	first, _ := slices.BinarySearchFunc(x.names, key, func(n indexedName, key nameKey) int { return cmp.Compare(n.key, key) })
+	for _, n := range x.names[first:] {
+		if n.key != key {
+			break
+		}
+		found = append(found, x.people[n.at])
 	}
-	found := []*Recipient{x.people[at]}
-	for _, i := range x.more[key] {
-		found = append(found, x.people[i])
+	for _, at := range x.late[key] {
+		if !slices.Contains(found, x.people[at]) {
+			found = append(found, x.people[at])
+		}
 	}
 	return found
 }
@@ -214,7 +234,9 @@ func (r *Recipient) keys() []nameKey {
 		add(keyMailbox, string(r.MailboxGUID[:]))
 	}
 	add(keySID, string(r.SID))
-	add(keyMaster, string(r.MasterSID))
+	if r.MasterSID != migrate.Self { // whoever owns a mailbox under that name is nobody
+		add(keyMaster, string(r.MasterSID))
+	}
 	for _, sid := range r.SIDHistory {
 		add(keyHistory, string(sid))
 	}

@@ -243,11 +243,13 @@ func (d *Directories) linkEnd(ctx context.Context, dn DN) (linkEnd, error) {
 		return linkEnd{}, err
 	}
 	pair, err := d.Match(ctx, r, migrate.GUID{})
-	return endOf(pair, r, err)
+	return d.endOf(pair, r, err)
 }
 
-// endOf turns what Match came to about r into the end of a link.
-func endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
+// endOf turns what Match came to about r into the end of a link. Somebody who is at home
+// in the target and for whom a contact stood at the source is one: being led to changes
+// nothing of them. Somebody who only shares a name with r is none.
+func (d *Directories) endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
 	var ambiguous *AmbiguousError
 	var decision *DecisionError
 	switch {
@@ -257,7 +259,7 @@ func endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
 		return linkEnd{rule: "link.ambiguous", what: decision.Error() + "."}, nil
 	case err != nil:
 		return linkEnd{}, err
-	case pair.Target != nil && pair.Ours:
+	case pair.Target != nil && (r.leadsTo(pair.Target) || pair.Ours && !d.refuses(pair)):
 		return linkEnd{dn: pair.Target.DN, own: pair.Target.delivers()}, nil
 	case pair.Target != nil:
 		return linkEnd{rule: "link.not-adopted", what: fmt.Sprintf("%s may be the twin of %s, and is not adopted.", pair.Target.DN, r)}, nil
@@ -265,6 +267,15 @@ func endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
 		return linkEnd{rule: "link.waiting", what: fmt.Sprintf("%s has no twin yet; the link is set when it has.", r)}, nil
 	}
 	return linkEnd{rule: "link.no-twin", what: fmt.Sprintf("%s is never staged.", r)}, nil
+}
+
+// refuses reports whether the target that was found for the pair is no twin of its source.
+func (d *Directories) refuses(pair Pair) bool {
+	findings := d.checkMatch(pair)
+	if d.isPlain(pair) {
+		findings = d.checkPlain(pair)
+	}
+	return len(Plan{Findings: findings}.Forbidden()) > 0
 }
 
 // stamp notes for whose sake the changes are made.

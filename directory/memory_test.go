@@ -260,7 +260,9 @@ func (m *memory) write(change directory.Change) error {
 	}
 	for _, mod := range change.Mods {
 		if err := fresh.modify(mod); err != nil {
-			return fmt.Errorf("%s %q: %w", change.Op, change.DN, err)
+			return &migrate.Error{ // what a server answers: nothing was written
+				Op: "ldap.Modify", Reach: migrate.OneMailbox, Retry: migrate.Now, Err: fmt.Errorf("%s %q: %w", change.Op, change.DN, err),
+			}
 		}
 	}
 	if err := m.unique(fresh); err != nil {

@@ -199,7 +199,7 @@ func (u *undo) planDelete(ctx context.Context, plan *Plan, touched Touched) ([]C
 			"Clear what was set, or delete the object by hand if it is not needed."))
 		return nil, nil
 	}
-	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
+	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Before: image(u.entry), Why: whyUndo}}, nil
 }
 
 // foreign returns the attributes of an object that staging made which it did not set,

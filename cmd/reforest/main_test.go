@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reforest": main})
+	testscript.Main(m, map[string]func(){"reforest": main, "crowd": crowd})
 }
 
 func TestScripts(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// maxIdle is how many connections are kept between operations.
-	maxIdle = 4
+	// maxIdle is how many connections are kept between operations: more than are usually
+	// at work at a time, because a new one costs several writes.
+	maxIdle = 16
 	// maxIdleTime is how long: a firewall may forget a silent connection without
 	// telling, and then the next write would have an unknown outcome.
 	maxIdleTime = 5 * time.Minute

@@ -180,6 +180,15 @@ unpack_forests() {
 	mv "$LAB/unpacking" "$LAB/forest" # at once: a half unpacked forest is never started
 }
 
+# unpack_forest NAME: the one fresh forest from the archive. It must not be running.
+unpack_forest() {
+	rm -rf "$LAB/unpacking" && mkdir -p "$LAB/unpacking"
+	tar xf "$(golden)" -C "$LAB/unpacking" "./$1"
+	rm -rf "${LAB:?}/forest/$1"
+	mv "$LAB/unpacking/$1" "$LAB/forest/$1"
+	rm -rf "$LAB/unpacking"
+}
+
 # forests_fit: are there forests, of the schema that these scripts make?
 forests_fit() {
 	[ "$(cat "$LAB/forest/golden" 2>/dev/null)" = "$(golden)" ]

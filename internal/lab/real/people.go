@@ -197,7 +197,7 @@ func addressBook(p *Person, i int) map[string][]string {
 func kindOf(p *Person) map[string][]string {
 	disabled := map[string][]string{"userAccountControl": {"514"}}
 	switch p.Kind {
-	case User:
+	case User, Equipment, Linked: // the latter two only a Company has
 		return nil
 	case Shared:
 		disabled["msExchRecipientTypeDetails"] = []string{"4"}
