@@ -40,7 +40,8 @@ type Jobs interface {
 	// Changes returns the job's journal. What earlier jobs left open is open in it.
 	Changes(id RunID) directory.Journal
 	// Staged yields the changes that staging made for somebody, by jobs and by moves, and
-	// that have not been taken back; the newest first.
+	// that have not been taken back; the newest first. Those that were intended and not
+	// closed are among them: who was killed over one cannot say that it was not carried out.
 	Staged(ctx context.Context) iter.Seq2[directory.Change, error]
 	// Undone notes that the person's changes have been taken back. Moves of the person
 	// that had not come further than staging begin anew.

@@ -84,7 +84,7 @@ func (s *Stager) carry(ctx context.Context, staging *directory.Staging, plans it
 			for p := range work {
 				done := Staged{PersonPlan: p, Links: links}
 				err := s.one(ctx, &done)
-				s.tell(done, staging, &written)
+				s.tell(staging, done, &written)
 				if err != nil {
 					return err
 				}
@@ -112,11 +112,11 @@ func (s *Stager) feed(ctx context.Context, plans iter.Seq2[directory.PersonPlan,
 	return nil
 }
 
-func (s *Stager) tell(done Staged, staging *directory.Staging, written *[]directory.Plan) {
+func (s *Stager) tell(staging *directory.Staging, done Staged, written *[]directory.Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if done.Err != nil && !done.Links {
-		staging.Without(done.Pair.Source.GUID)
+	if done.Err != nil {
+		staging.Missed(done.PersonPlan)
 	}
 	if done.Err == nil && len(done.Plan.Changes) > 0 && s.Directories.Watches() {
 		*written = append(*written, done.Plan.Watched())
@@ -126,28 +126,44 @@ func (s *Stager) tell(done Staged, staging *directory.Staging, written *[]direct
 	}
 }
 
-// one carries out a plan, again and again while the server asks for time. The error is
-// one that ends everything.
-func (s *Stager) one(ctx context.Context, done *Staged) error {
+// one carries out a plan. The error is one that ends everything.
+func (s *Stager) one(ctx context.Context, done *Staged) (err error) {
 	if done.Refused() || len(done.Plan.Changes) == 0 {
 		return nil
 	}
+	if done.Err, err = s.patiently(ctx, done.Plan); err != nil {
+		return fmt.Errorf("stage %s: %w", done.Pair.Source, err)
+	}
+	return nil
+}
+
+// patiently carries out a plan, again and again while the server asks for time. refusal is
+// an error that concerns this plan alone; err is everybody's, such as that of a server
+// which went on asking until no attempts were left.
+func (s *Stager) patiently(ctx context.Context, plan directory.Plan) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
-		err := s.Directories.Carry(ctx, s.Journal, done.Plan)
+		err := s.Directories.Carry(ctx, s.Journal, plan)
 		e := migrate.AsError(err)
 		switch {
 		case err == nil:
-			return nil
+			return nil, nil
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case e == nil && !errors.Is(err, directory.ErrNotFound), fatal(err):
-			return fmt.Errorf("stage %s: %w", done.Pair.Source, err)
-		case e == nil || e.Retry != migrate.Later || attempt >= s.attempts():
-			done.Err = err
-			return nil
+			return nil, context.Cause(ctx)
+		case fatal(err):
+			return nil, err
+		case errors.Is(err, directory.ErrNotFound), e != nil && e.Reach == migrate.OneMailbox && e.Retry != migrate.Later:
+			return err, nil
+		case e == nil:
+			return nil, err
+		case e.Retry == migrate.Now && attempt == 1:
+			continue // the answer was lost; Carry looks at what stands there before it writes
+		case attempt >= s.attempts() && e.Reach == migrate.OneMailbox:
+			return err, nil
+		case attempt >= s.attempts():
+			return nil, err
 		}
 		if err := s.wait(ctx, words(err), attempt); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

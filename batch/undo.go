@@ -3,7 +3,6 @@ package batch
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,14 +58,14 @@ type Undone struct {
 }
 
 // staged collects the changes of those who are chosen, by person, the newest first, and
-// the keys of everything that staging changed.
-func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map[migrate.GUID][]directory.Change, map[string]bool, error) {
-	people, touched := map[migrate.GUID][]directory.Change{}, map[string]bool{}
+// everything that staging changed.
+func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map[migrate.GUID][]directory.Change, directory.Touched, error) {
+	people, touched := map[migrate.GUID][]directory.Change{}, directory.Touched{}
 	for change, err := range jobs.Staged(ctx) {
 		if err != nil {
-			return nil, nil, err
+			return nil, touched, err
 		}
-		touched[change.DN.Key()] = true
+		touched.Note(change)
 		if choose(change.Person) {
 			people[change.Person] = append(people[change.Person], change)
 		}
@@ -74,7 +73,7 @@ func staged(ctx context.Context, jobs Jobs, choose func(migrate.GUID) bool) (map
 	return people, touched, nil
 }
 
-func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched map[string]bool) error {
+func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes []directory.Change, touched directory.Touched) error {
 	plan, err := s.Directories.PlanUndo(ctx, changes, touched)
 	if err != nil {
 		return err
@@ -83,19 +82,21 @@ func (s *Stager) undoOne(ctx context.Context, jobs Jobs, done *Undone, changes [
 	if len(plan.Forbidden()) > 0 {
 		return nil
 	}
-	if err := s.Directories.Carry(ctx, s.Journal, plan); err != nil {
-		e := migrate.AsError(err)
-		if ctx.Err() != nil || e == nil && !errors.Is(err, directory.ErrNotFound) || fatal(err) {
-			return fmt.Errorf("take back what was staged: %w", err)
-		}
-		done.Err = err
-		return nil
+	if done.Err, err = s.patiently(ctx, plan); err != nil {
+		return fmt.Errorf("take back what was staged: %w", err)
 	}
+	if done.Err == nil {
+		err = jobs.Undone(ctx, done.Person, idsOf(changes))
+	}
+	return err
+}
+
+func idsOf(changes []directory.Change) []int64 {
 	var ids []int64
 	for _, change := range changes {
 		ids = append(ids, change.ID)
 	}
-	return jobs.Undone(ctx, done.Person, ids)
+	return ids
 }
 
 // PlanUndo plans what Undo would take back, person by person, and changes nothing.

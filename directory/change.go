@@ -58,7 +58,7 @@ type Change struct {
 	Op     Op     `json:"op"`
 	DN     DN     `json:"dn"`
 	Mods   []Mod  `json:"mods"`
-	Before []Mod  `json:"before,omitempty"` // the attributes' values before, as ReplaceValues; none for an attribute that was absent
+	Before []Mod  `json:"before,omitempty"` // the attributes' values before, as ReplaceValues; none for an attribute that was absent, and of links no others than the Mods name
 	Why    string `json:"why"`              // the step that wants it, in the operator's words
 	// Person is the objectGUID of the source object for whose sake this is changed.
 	Person migrate.GUID `json:"person,omitzero"`

@@ -56,12 +56,7 @@ func (e *edit) fillText(attr string, values ...string) { e.fill(attr, texts(valu
 // add adds those of the values that the attribute does not have.
 func (e *edit) add(attr string, values ...string) {
 	origin := e.about(attr)
-	var lacking [][]byte
-	for _, v := range texts(values...) {
-		if !contains(attr, e.entry.Bytes(attr), v) && !contains(attr, lacking, v) {
-			lacking = append(lacking, v)
-		}
-	}
+	lacking := slices.DeleteFunc(distinctValues(attr, texts(values...)), among(attr, e.entry.Bytes(attr)))
 	if len(lacking) > 0 {
 		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: lacking, Origin: origin})
 	}
@@ -85,16 +80,38 @@ func (e *edit) addTo(plan *Plan, side Side, why string) {
 	}
 }
 
-// before returns the values that the attributes of mods have in entry.
+// before returns the values that the attributes of mods have in entry; of a link of which
+// single values come and go, those alone. A group may have tens of thousands of others, which
+// would be noted again with each member.
 func before(entry *Entry, mods []Mod) []Mod {
 	var image []Mod
 	for _, m := range mods {
-		known := slices.ContainsFunc(image, func(b Mod) bool { return b.Attr == m.Attr })
-		if values := entry.Bytes(m.Attr); len(values) > 0 && !known {
+		if slices.ContainsFunc(image, func(b Mod) bool { return b.Attr == m.Attr }) {
+			continue
+		}
+		if values := concerned(m.Attr, entry.Bytes(m.Attr), mods); len(values) > 0 {
 			image = append(image, Mod{Op: ReplaceValues, Attr: m.Attr, Values: values})
 		}
 	}
 	return image
+}
+
+// concerned returns those of the present values of the attribute that a before-image has.
+func concerned(attr string, present [][]byte, mods []Mod) [][]byte {
+	if !isLink(attr) {
+		return present
+	}
+	var named [][]byte
+	for _, m := range mods {
+		switch {
+		case m.Attr != attr:
+		case m.Op == ReplaceValues, m.Op == DeleteValues && len(m.Values) == 0:
+			return present
+		default:
+			named = append(named, m.Values...)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(present), func(v []byte) bool { return !contains(attr, named, v) })
 }
 
 // contains reports whether the attribute takes value for one of values. Of
@@ -119,17 +136,14 @@ func satisfied(mod Mod, present [][]byte) bool {
 func remainder(mod Mod, present [][]byte) (Mod, bool) {
 	switch mod.Op {
 	case AddValues:
-		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), func(v []byte) bool {
-			return contains(mod.Attr, present, v)
-		})
+		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), among(mod.Attr, present))
 		return mod, len(mod.Values) > 0
 	case DeleteValues:
 		if len(mod.Values) == 0 {
 			return mod, len(present) > 0
 		}
-		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), func(v []byte) bool {
-			return !contains(mod.Attr, present, v)
-		})
+		there := among(mod.Attr, present)
+		mod.Values = slices.DeleteFunc(slices.Clone(mod.Values), func(v []byte) bool { return !there(v) })
 		return mod, len(mod.Values) > 0
 	case ReplaceValues:
 		return mod, !replaced(mod, present)
@@ -146,9 +160,8 @@ func replaced(mod Mod, present [][]byte) bool {
 	if len(present) != len(mod.Values) {
 		return false
 	}
-	return !slices.ContainsFunc(mod.Values, func(want []byte) bool {
-		return !slices.ContainsFunc(present, func(have []byte) bool { return exactValue(mod.Attr, have, want) })
-	})
+	there := amongExactly(mod.Attr, present)
+	return !slices.ContainsFunc(mod.Values, func(want []byte) bool { return !there(want) })
 }
 
 func hasBits(have, want string) bool {

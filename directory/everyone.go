@@ -63,7 +63,7 @@ type chosen struct {
 	names   newNames
 	planned *Recipient // what is reserved for it
 	err     error      // Match's, about this person
-	without bool       // what is to be made for it cannot be
+	refused bool       // its plan is not carried out, or was not
 }
 
 // Everyone reads both forests and finds out who stands for whom. progress is told what
@@ -91,6 +91,7 @@ func (d *Directories) Everyone(ctx context.Context, selection Selection, progres
 			tell(progress, "matched", i+1)
 		}
 	}
+	s.findShared()
 	return s, nil
 }
 
@@ -269,7 +270,8 @@ func (s *Staging) match(ctx context.Context, c *chosen) error {
 // personal reports whether the error concerns one person alone.
 func personal(err error) bool {
 	var ambiguous *AmbiguousError
-	if errors.As(err, &ambiguous) {
+	var decision *DecisionError
+	if errors.As(err, &ambiguous) || errors.As(err, &decision) {
 		return true
 	}
 	e := migrate.AsError(err)
@@ -282,7 +284,7 @@ type PersonPlan struct {
 	Kind string // of the source recipient
 	New  bool   // the target object is made
 	Plan Plan
-	Err  error // an *AmbiguousError, or another that concerns this person alone; Plan is empty then
+	Err  error // an *AmbiguousError, a *DecisionError, or another that concerns this person alone; Plan is empty then
 }
 
 // Len returns for how many recipients there are plans.
@@ -415,22 +417,14 @@ func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 		err = s.checkRights(ctx, c.pair, &p.Plan)
 	}
 	if p.Err != nil || len(p.Plan.Forbidden()) > 0 {
-		s.Without(c.source.GUID)
+		s.Missed(p)
 	}
 	return p, err
 }
 
-// Without notes that nothing has been made for the source object after all, so that no
-// link is to lead there. It is not to be called while Links goes on.
-func (s *Staging) Without(source migrate.GUID) {
-	if c := s.byGUID[source]; c != nil {
-		c.without = true
-	}
-}
-
 func (s *Staging) linkOne(ctx context.Context, c *chosen) (PersonPlan, error) {
 	p, clear := c.person()
-	if !clear || c.pair.Target != nil && !c.pair.Ours || c.pair.Target == nil && c.without || c.pair.Choice == Leave {
+	if !clear || c.refused || c.pair.Target != nil && !c.pair.Ours || c.pair.Choice == Leave {
 		return p, nil
 	}
 	target := c.pair.Target
@@ -459,7 +453,12 @@ func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 		if !r.DN.Equal(dn) {
 			continue
 		}
-		if c := s.byGUID[r.GUID]; c != nil && c.pair.Target == nil && c.planned != nil && c.err == nil && !c.without {
+		c := s.byGUID[r.GUID]
+		switch {
+		case c == nil || c.err != nil:
+		case c.refused && (c.pair.Target == nil || c.pair.Rule != MatchMark):
+			return linkEnd{rule: "link.waiting", what: fmt.Sprintf("%s is not staged; the link is set when it is.", r)}
+		case c.pair.Target == nil && c.planned != nil:
 			return linkEnd{dn: c.planned.DN}
 		}
 		return s.matchedEnd(ctx, r)
@@ -506,8 +505,11 @@ func (s *Staging) Gone() iter.Seq2[*Recipient, string] {
 				continue
 			}
 			why := "its source object is no longer selected"
-			if len(s.d.Source.index.lookup(keyOf(keyGUID, string(guid[:])))) == 0 {
+			switch {
+			case len(s.d.Source.index.lookup(keyOf(keyGUID, string(guid[:])))) == 0:
 				why = "its source object is gone"
+			case r.delivers():
+				continue // it has moved: its source has become a mail user, whatever is selected
 			}
 			if !yield(r, why) {
 				return

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
-	"reforest/migrate"
 )
 
 // putMany puts n mailboxes of one name into the source, each the manager of the next and
@@ -125,9 +124,9 @@ func TestUndoRestoresBothSides(t *testing.T) {
 	}
 }
 
-// TestUndoFindsWhoWasRenamed: people marry and change offices between the staging and the
+// TestUndoOfWhoWasRenamedAmongOthers: people marry and change offices between the staging and the
 // undoing, and somebody else may be given the name.
-func TestUndoFindsWhoWasRenamed(t *testing.T) {
+func TestUndoOfWhoWasRenamedAmongOthers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	dns := l.putMany(t, 3)
@@ -136,8 +135,8 @@ func TestUndoFindsWhoWasRenamed(t *testing.T) {
 	twin := l.match(t, string(dns[1])).Target.DN
 	added := len(l.source.get(t, dns[1]).Values("proxyAddresses"))
 	renamed := directory.DN("CN=Married,OU=Elsewhere,DC=alpine,DC=test")
-	l.source.rename(dns[1], renamed)
-	l.target.rename(twin, staffDN("Married"))
+	l.source.rename(t, dns[1], renamed)
+	l.target.rename(t, twin, staffDN("Married"))
 	l.source.put(t, dns[1], map[string][]string{"objectClass": {"user"}, "proxyAddresses": {"smtp:another@alpine.test"}})
 	l.undo(t, journal)
 	left := l.source.get(t, renamed).Values("proxyAddresses")
@@ -155,16 +154,9 @@ func TestUndoFindsWhoWasRenamed(t *testing.T) {
 // undo takes back everything that is in the journal, person by person.
 func (l *lab) undo(t testing.TB, j *journal) {
 	t.Helper()
-	touched := map[string]bool{}
-	byPerson := map[migrate.GUID][]directory.Change{}
-	for _, change := range slices.Backward(j.changes) {
-		if !change.Person.IsZero() && !j.dropped[change.ID] {
-			touched[change.DN.Key()] = true
-			byPerson[change.Person] = append(byPerson[change.Person], change)
-		}
-	}
-	for _, changes := range byPerson {
-		plan, err := l.PlanUndo(t.Context(), changes, touched)
+	known := j.staged()
+	for _, changes := range known.people {
+		plan, err := l.PlanUndo(t.Context(), changes, known.touched)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"reforest/migrate"
 )
@@ -45,16 +46,26 @@ const (
 var keySeed = maphash.MakeSeed()
 
 // keyOf returns the key of a name. Octets (keyGUID, keyMailbox) are taken as they are,
-// everything else without regard to case.
+// everything else without regard to case and accents, as Active Directory compares.
 func keyOf(kind byte, name string) nameKey {
 	if kind != keyGUID && kind != keyMailbox {
-		name = strings.ToLower(name)
+		name = strings.ToLower(unmarked(name))
 	}
 	var h maphash.Hash
 	h.SetSeed(keySeed)
 	_ = h.WriteByte(kind) // never fails (hash/maphash)
 	_, _ = h.WriteString(name)
 	return nameKey(h.Sum64())
+}
+
+// unmarked is bare for names that mostly have no accents.
+func unmarked(name string) string {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return bare(name)
+		}
+	}
+	return name
 }
 
 // An Index knows every recipient of a forest by all of its names, so that planning for

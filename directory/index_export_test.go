@@ -11,3 +11,6 @@ func (p Pair) Noticed() []string {
 	}
 	return ids
 }
+
+// Bare returns the text as Active Directory compares it, but for case.
+func Bare(text string) string { return bare(text) }

@@ -60,12 +60,14 @@ func linkNames() (forward, all []string) {
 // A linkEnd is what a link to a source object becomes at the target.
 type linkEnd struct {
 	dn   DN     // "" if nothing stands for the object there
+	own  bool   // it delivers its own mail by now
 	rule string // then: why; "" if that need not be told
 	what string
 }
 
 // PlanLinks plans the links of the pair's target: each leads to the twin of what the
-// source's leads to. One whose end has no twin yet is a note; it is set when that end
+// source's leads to. What a target that has moved links to is not replaced, and between
+// two who have moved nothing is added: who took a delegate away there has done so. One whose end has no twin yet is a note; it is set when that end
 // is staged, because the links that others have to the pair are planned here as well.
 func (d *Directories) PlanLinks(ctx context.Context, pair Pair) (Plan, error) {
 	if pair.Target == nil || !pair.Ours {
@@ -109,7 +111,7 @@ func (d *Directories) planForward(ctx context.Context, pair Pair, source, target
 		if err != nil {
 			return Plan{}, err
 		}
-		if open && policy == Force {
+		if policy == Force && (open || pair.Target.delivers()) {
 			policy = Merge // what is missing would be taken for gone
 		}
 		e.link(l, policy, ends)
@@ -144,7 +146,10 @@ func (d *Directories) ends(ctx context.Context, plan *Plan, pair Pair, l link, v
 		if err != nil {
 			return nil, false, fmt.Errorf("map %s of %s: %w", l.name, pair.Source, err)
 		}
-		if end.dn != "" {
+		switch {
+		case end.dn != "" && end.own && !l.delivers && pair.Target.delivers():
+			continue // both have moved: whom the target links to is its own affair
+		case end.dn != "":
 			ends = append(ends, string(end.dn))
 			continue
 		}
@@ -159,9 +164,9 @@ func (d *Directories) ends(ctx context.Context, plan *Plan, pair Pair, l link, v
 // link asks for the ends according to the policy.
 func (e *edit) link(l link, policy Policy, ends []string) {
 	switch {
-	case policy == Force && !e.leadsTo(l.name, ends):
+	case policy == Force:
 		e.setText(l.name, ends...)
-	case policy == Force, len(ends) == 0:
+	case len(ends) == 0:
 		e.about(l.name)
 	case l.single:
 		e.fillText(l.name, ends[0])
@@ -170,7 +175,7 @@ func (e *edit) link(l link, policy Policy, ends []string) {
 	}
 }
 
-// leadsTo reports whether the attribute has exactly the ends.
+// leadsTo reports whether the attribute has exactly the ends, or has none and gets them.
 func (e *edit) leadsTo(attr string, ends []string) bool {
 	return satisfied(Mod{Op: ReplaceValues, Attr: attr, Values: texts(ends...)}, e.entry.Bytes(attr)) ||
 		!e.entry.Has(attr) && len(ends) > 0
@@ -201,6 +206,9 @@ func (d *Directories) planOwedBy(ctx context.Context, plan *Plan, pair Pair, l l
 	if err != nil || end.dn == "" {
 		return err
 	}
+	if end.own && pair.Target.delivers() {
+		return nil // both have moved: see ends
+	}
 	entry, err := d.Target.Reader.Get(ctx, end.dn, l.name)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -210,7 +218,7 @@ func (d *Directories) planOwedBy(ctx context.Context, plan *Plan, pair Pair, l l
 	}
 	e := edit{entry: entry}
 	policy := d.linkPolicy(l)
-	if policy == Force && !l.single {
+	if policy == Force && (!l.single || end.own) {
 		policy = Merge
 	}
 	e.link(l, policy, []string{string(pair.Target.DN)})
@@ -241,13 +249,16 @@ func (d *Directories) linkEnd(ctx context.Context, dn DN) (linkEnd, error) {
 // endOf turns what Match came to about r into the end of a link.
 func endOf(pair Pair, r *Recipient, err error) (linkEnd, error) {
 	var ambiguous *AmbiguousError
+	var decision *DecisionError
 	switch {
 	case errors.As(err, &ambiguous):
 		return linkEnd{rule: "link.ambiguous", what: ambiguous.Error() + "."}, nil
+	case errors.As(err, &decision):
+		return linkEnd{rule: "link.ambiguous", what: decision.Error() + "."}, nil
 	case err != nil:
 		return linkEnd{}, err
 	case pair.Target != nil && pair.Ours:
-		return linkEnd{dn: pair.Target.DN}, nil
+		return linkEnd{dn: pair.Target.DN, own: pair.Target.delivers()}, nil
 	case pair.Target != nil:
 		return linkEnd{rule: "link.not-adopted", what: fmt.Sprintf("%s may be the twin of %s, and is not adopted.", pair.Target.DN, r)}, nil
 	case mayBeStaged(r):

@@ -107,15 +107,6 @@ func (m *memory) Get(_ context.Context, dn directory.DN, attrs ...string) (*dire
 	return nil, fmt.Errorf("get %q: %w", dn, directory.ErrNotFound)
 }
 
-// rename moves an entry without asking any rule.
-func (m *memory) rename(from, to directory.DN) {
-	s := m.entries[from.Key()]
-	delete(m.entries, from.Key())
-	s.dn = to
-	s.attrs["cn"] = [][]byte{[]byte(to.Name())}
-	m.entries[to.Key()] = s
-}
-
 // linked returns the entry with its back links, which the server keeps.
 func (m *memory) linked(s *stored) *stored {
 	out := &stored{dn: s.dn, attrs: maps.Clone(s.attrs)}

@@ -108,7 +108,25 @@ func (d *Directories) checkPlain(pair Pair) []migrate.Finding {
 			fmt.Sprintf("%s stands for it at the target (%s) and is a %s; it would be a %s.", target.DN, pair.Evidence, target.Class, want),
 			"Take the shared address off the one that is somebody else.")}
 	}
-	return d.checkMatch(pair)
+	return append(d.checkMatch(pair), d.checkPlainRoute(pair)...)
+}
+
+// checkPlainRoute tells of a twin that sends its mail to another address than the source
+// does, be it that the source's has changed since. Which of the two is right is not seen
+// in the directory.
+func (d *Directories) checkPlainRoute(pair Pair) []migrate.Finding {
+	want := d.plainRoute(pair.Source)
+	if pair.Target == nil || want == "" || pair.Target.TargetAddress == "" {
+		return nil
+	}
+	wantType, wantAddr := splitProxy(want)
+	haveType, haveAddr := splitProxy(pair.Target.TargetAddress)
+	if wantType == haveType && strings.EqualFold(wantAddr, haveAddr) {
+		return nil
+	}
+	return []migrate.Finding{warn("target.address-elsewhere", pair.Source.String(),
+		fmt.Sprintf("%s sends its mail to %s, and the source to %s; it is left so.", pair.Target.DN, pair.Target.TargetAddress, want),
+		"Correct targetAddress of the one that is out of date.")}
 }
 
 func (d *Directories) addPlain(ctx context.Context, source *Recipient) (Change, error) {

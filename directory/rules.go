@@ -67,7 +67,7 @@ var batchRules = []Rule{
 	{"match.mailbox", migrate.Forbid, "A mailbox at the target, made by nobody of ours, has an address of the person.", "Find out whose it is, and remove the shared address.", fromMRS},
 	{"match.second", migrate.Warn, "A further target object has the person's mailbox GUID, SID, employeeID, or name and local part.", "Keep one object for one person.", "Exchange, NTDSNoMatch and the resource mailbox wizard"},
 	{"match.several", migrate.Forbid, "Several target objects may stand for the person.", "Decide, or take what they share off all but the right one.", fromOwn},
-	{"match.shared", migrate.Forbid, "Two rows of the batch lead to one target object.", "Leave one of them in the batch file.", fromOwn},
+	{"match.shared", migrate.Forbid, "Two rows of the batch, or two source objects, lead to one target object.", "Leave one of them in the batch file, or decide whose it is.", fromOwn},
 	{"match.source", migrate.Forbid, "The row names no source object, or several.", "Give the mail address, UPN, DOMAIN\\name, DN or objectGUID of one mailbox.", fromOwn},
 	{"source.moved", migrate.Forbid, "The mailbox is in the target forest already, and the store does not know how.", "Go on with the store that moved it.", fromOwn},
 	{"target.opened", migrate.Forbid, "The target mailbox was opened by a move that the store does not know.", "Go on with the store that began the move.", fromOwn},
@@ -220,6 +220,8 @@ var linkRules = []Rule{
 	{"link.waiting", migrate.Note, "The end of a link has no twin yet; the link is set when it has.", "", fromMRS},
 	{"redirect.no-twin", migrate.Warn, "Whom the source's mail is redirected to has no twin, so the target does not redirect it.", "Set altRecipient once the twin is there.", "Exchange, altRecipient"},
 	{"stage.unplanned", migrate.Forbid, "It cannot be planned what is to be made for this one.", "Do as the finding says; the others are staged.", fromOwn},
+	{"undo.gone", migrate.Warn, "What was staged is not found any more.", "See whether it was deleted, or renamed.", fromOwn},
+	{"undo.mailbox", migrate.Forbid, "What was staged has a mailbox by now.", "Roll the move back before, or leave it staged.", fromOwn},
 	{"undo.changed", migrate.Forbid, "What was staged has been changed by others since, and cannot be taken back whole.", "Take it back by hand, or leave it.", fromOwn},
 	{"undo.opened", migrate.Forbid, "The mailbox is at the target already; nothing is taken back.", "Leave it out of what is taken back.", fromOwn},
 }

@@ -111,7 +111,13 @@ func (d *Directories) standInOf(ctx context.Context, pair Pair, sid migrate.SID)
 	}
 	match := Pair{Source: source}
 	if source != nil {
-		if match, err = d.Match(ctx, source, migrate.GUID{}); err != nil {
+		match, err = d.Match(ctx, source, migrate.GUID{})
+		var decision *DecisionError
+		if errors.As(err, &decision) {
+			found.kept = &reason{rule: "permissions.doubtful", why: "cannot be matched: " + decision.Error(), mend: "Correct the decision file, and clean again."}
+			return d.linkedTo(ctx, sid, found)
+		}
+		if err != nil {
 			return standIn{}, err
 		}
 	}
@@ -162,11 +168,11 @@ func (d *Directories) linkedTo(ctx context.Context, sid migrate.SID, found stand
 }
 
 // isTwin reports whether the target of the match may be given the rights of its source:
-// a user for a user and a group for a group, and no mailbox that another way than this
-// move led to. Whoever shares an address is not yet the same person.
+// a user for a user and a group for a group, which is ours to change, and no mailbox that
+// another way than this move led to. Whoever shares an address is not yet the same person.
 func (d *Directories) isTwin(match Pair) bool {
 	source, target := match.Source, match.Target
-	if target == nil || target.SID == "" || source.Class != target.Class {
+	if target == nil || !match.Ours || target.SID == "" || source.Class != target.Class {
 		return false
 	}
 	switch target.Class {
@@ -191,8 +197,8 @@ func (d *Directories) keep(sid migrate.SID, match Pair) *reason {
 	case match.Target != nil:
 		return &reason{
 			rule: "permissions.doubtful",
-			why:  fmt.Sprintf("shares an address with %s (%s), which is not known to be the same and is given nothing", match.Target.DN, match.Target.Class),
-			mend: "Remove the shared address from the one that is somebody else, and set the right by hand.",
+			why:  fmt.Sprintf("matches %s (%s), which is not known to be the same and is given nothing", match.Target.DN, match.Evidence),
+			mend: "Adopt it in the decision file and clean again; or take what they share off the one that is somebody else, and set the right by hand.",
 		}
 	case mayBeStaged(source):
 		return &reason{

@@ -164,6 +164,29 @@ func TestRightsAreNotGivenToOthers(t *testing.T) {
 	}
 }
 
+// TestRightsAreNotGivenByGuess: an object that matches a trustee and is not adopted is
+// given nothing, and the trustee keeps what it has until a person has decided.
+func TestRightsAreNotGivenByGuess(t *testing.T) {
+	t.Parallel()
+	for name, decision := range map[string]directory.Decisions{
+		"nothing is decided": nil,
+		"wrongly decided":    answers{"match.adopt": {Choice: directory.Adopt, Target: "x@y", Place: "decisions.csv:2:1"}},
+	} {
+		l, pair := trusteeLab(t, doraMailbox)
+		l.Rules.Adopt, l.Rules.Decisions = nil, decision
+		l.target.put(t, staffDN("dora"), map[string][]string{
+			"objectClass": {"user"}, "proxyAddresses": {"smtp:dora@alpine.test"}, "objectSid": {string(sidBytes(doraTwin))},
+		})
+		found := l.clean(t, pair)
+		if diff := cmp.Diff([]string{"deny " + string(dora), "allow " + string(dora)}, l.dacl(t, pair)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if diff := cmp.Diff([]string{"permissions.doubtful", "permissions.unmapped"}, found); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // TestForeignSecurityPrincipalIsNoTwin: what the target has made for the trustee of a
 // trusted forest has the legacy SID itself, and would go with it.
 func TestForeignSecurityPrincipalIsNoTwin(t *testing.T) {

@@ -1,35 +1,35 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"reforest/migrate"
 )
 
 const whyUndo = "take back what staging did"
 
 // PlanUndo plans to take back what was changed for the sake of one person. changes are
-// that person's, the newest first, and known to have been carried out; touched are the
-// keys of all objects that staging made or changed, for whomever. An attribute that
-// somebody else has changed since is a finding that forbids the undoing, and so is a
-// mailbox: nobody's mail is taken away here.
+// that person's, the newest first, and not known to have been left undone; touched is
+// everything that staging made or changed. An attribute that somebody else has changed
+// since is a finding that forbids the undoing, and so is a mailbox: nobody's mail is taken
+// away here.
 //
-// What was there before is put back before what was made is deleted, so that an address
+// What there was before is put back before what was made is deleted, so that an address
 // never is without an owner.
-func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched map[string]bool) (Plan, error) {
+func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched Touched) (Plan, error) {
 	var plan Plan
+	objects, err := d.undoObjects(ctx, &plan, changes)
+	if err != nil {
+		return Plan{}, err
+	}
 	var deletions []Change
-	for _, group := range byObject(changes) {
-		u := undo{d: d, changes: group, first: group[len(group)-1]}
-		if err := u.read(ctx); err != nil {
-			return Plan{}, fmt.Errorf("look at %q: %w", u.first.DN, err)
-		}
-		if u.entry == nil {
-			continue // gone, with all that was done to it
-		}
-		if u.first.Op == Add {
+	for _, u := range objects {
+		if u.first().Op == Add {
 			deleted, err := u.planDelete(ctx, &plan, touched)
 			if err != nil {
 				return Plan{}, fmt.Errorf("look who leads to %q: %w", u.entry.DN, err)
@@ -41,6 +41,30 @@ func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched ma
 	}
 	plan.Changes = append(plan.Changes, deletions...)
 	return plan, nil
+}
+
+// undoObjects reads what the changes changed, each object once, whatever it was called
+// when it was changed. What is gone is left out, with all that was done to it.
+func (d *Directories) undoObjects(ctx context.Context, plan *Plan, changes []Change) ([]*undo, error) {
+	var objects []*undo
+	for _, group := range byObject(changes) {
+		u := &undo{d: d, changes: group}
+		if err := u.read(ctx); err != nil {
+			return nil, fmt.Errorf("look at %q: %w", group[0].DN, err)
+		}
+		if u.entry == nil {
+			plan.Findings = append(plan.Findings, u.checkGone()...)
+			continue
+		}
+		at := slices.IndexFunc(objects, u.sameObject)
+		if at < 0 {
+			objects = append(objects, u)
+			continue
+		}
+		objects[at].changes = append(objects[at].changes, group...)
+		slices.SortStableFunc(objects[at].changes, func(a, b Change) int { return cmp.Compare(b.ID, a.ID) })
+	}
+	return objects, nil
 }
 
 // byObject groups the changes by what they changed, keeping their order. What was
@@ -65,42 +89,94 @@ func byObject(changes []Change) [][]Change {
 type undo struct {
 	d       *Directories
 	changes []Change // newest first
-	first   Change   // the oldest
 	entry   *Entry   // as it is now; nil if it is gone
 }
 
-// read looks at the object, wherever it has been moved to since and whatever it is called
-// now: a source object is known by its objectGUID, a target one by the mark that it was
-// given. Anything else is known by its name alone.
+// first returns the oldest of the changes.
+func (u *undo) first() Change { return u.changes[len(u.changes)-1] }
+
+func (u *undo) sameObject(other *undo) bool {
+	return u.first().Forest == other.first().Forest && u.entry.DN.Equal(other.entry.DN)
+}
+
+// read looks at the object, wherever it has been moved to since. At the source staging
+// changes the person's own object alone, and at the target what it makes and adopts
+// carries our mark; of others it changes links alone, and those are looked for by name.
 func (u *undo) read(ctx context.Context) error {
-	if u.first.Forest == Source && !u.first.Person.IsZero() {
-		return u.find(ctx, EqBytes("objectGUID", u.first.Person[:])) // its name may be somebody else's by now
+	first := u.first()
+	f := u.d.forest(first.Forest)
+	if first.Forest == Source && !first.Person.IsZero() {
+		return u.find(ctx, f, EqBytes("objectGUID", first.Person[:]))
 	}
-	entry, err := u.d.forest(u.first.Forest).Reader.Get(ctx, u.first.DN)
-	if err == nil {
+	entry, err := f.Reader.Get(ctx, first.DN)
+	if err == nil && (first.Op != Add || entry.First(attrMark) == u.mark()) {
 		u.entry = entry
 		return nil
 	}
-	mark := u.written()[strings.ToLower(attrMark)]
-	if !errors.Is(err, ErrNotFound) || len(mark) != 1 || !strings.HasPrefix(string(mark[0]), markPrefix) {
-		return ignoreMissing(err)
+	if err = ignoreMissing(err); err != nil || !u.own() || first.Person.IsZero() {
+		return err
 	}
-	return u.find(ctx, EqBytes(attrMark, mark[0]))
+	err = u.find(ctx, f, Eq(attrMark, u.mark()))
+	if u.entry == nil {
+		u.entry = entry // it stands where the object was made, and has lost its mark
+	}
+	return err
 }
 
-// find looks for the object in every domain that the server answers for.
-func (u *undo) find(ctx context.Context, filter Filter) error {
-	f := u.d.forest(u.first.Forest)
+// find reads the one object that matches, in any domain that the server answers for;
+// several are nobody's.
+func (u *undo) find(ctx context.Context, f *Forest, filter Filter) error {
+	var found []*Entry
 	for _, domain := range f.Info.domainsHeld() {
-		for found, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: filter}) {
-			if err != nil {
-				return ignoreMissing(err)
+		for entry, err := range f.Reader.Find(ctx, Query{Base: domain, Filter: filter}) {
+			if errors.Is(err, ErrNotFound) {
+				break
 			}
-			u.entry = found
-			return nil
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(found, func(e *Entry) bool { return e.DN.Equal(entry.DN) }) {
+				found = append(found, entry)
+			}
 		}
 	}
+	if len(found) == 1 {
+		u.entry = found[0]
+	}
 	return nil
+}
+
+// own reports whether the object is the person's, or the contact that stood for them: of
+// others staging changes links alone.
+func (u *undo) own() bool {
+	return slices.ContainsFunc(u.changes, func(c Change) bool {
+		return c.Op == Add || slices.ContainsFunc(c.Mods, func(m Mod) bool { return !isLink(m.Attr) })
+	})
+}
+
+// mark returns the mark by which the object is known.
+func (u *undo) mark() string {
+	retired := RetiredMark(u.first().Person)
+	for _, change := range u.changes {
+		for _, mod := range change.Mods {
+			if strings.EqualFold(mod.Attr, attrMark) && contains(mod.Attr, mod.Values, []byte(retired)) {
+				return retired
+			}
+		}
+	}
+	return Mark(u.first().Person)
+}
+
+// checkGone tells of an object that was there before staging and is not found any more:
+// under another name and without our mark it would still have what staging gave it.
+func (u *undo) checkGone() []migrate.Finding {
+	first := u.first()
+	if first.Op == Add || first.Forest == Source || !u.own() {
+		return nil
+	}
+	return []migrate.Finding{warn("undo.gone", string(first.DN),
+		"Staging changed it, and it is neither there nor found by its mark: what was done to it is not taken back.",
+		"Nothing, if it was deleted; else take off by hand what the journal says was added.")}
 }
 
 func ignoreMissing(err error) error {
@@ -112,7 +188,7 @@ func ignoreMissing(err error) error {
 
 // planDelete plans the deletion of an object that staging made, unless it has become
 // somebody's in the meantime.
-func (u *undo) planDelete(ctx context.Context, plan *Plan, touched map[string]bool) ([]Change, error) {
+func (u *undo) planDelete(ctx context.Context, plan *Plan, touched Touched) ([]Change, error) {
 	foreign, err := u.foreign(ctx, touched)
 	if err != nil {
 		return nil, err
@@ -123,66 +199,21 @@ func (u *undo) planDelete(ctx context.Context, plan *Plan, touched map[string]bo
 			"Clear what was set, or delete the object by hand if it is not needed."))
 		return nil, nil
 	}
-	return []Change{{Forest: u.first.Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
+	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
 }
 
-// foreign returns the attributes of an object that staging made which it did not set,
-// nor the server, and those that no longer are as it left them.
-func (u *undo) foreign(ctx context.Context, touched map[string]bool) (names []string, err error) {
-	ours := u.written()
-	for _, attr := range u.entry.Attrs() {
-		want, written := ours[strings.ToLower(attr)]
-		switch {
-		case isBackLink(attr):
-			others, err := u.others(ctx, u.entry.Values(attr), touched)
-			if err != nil {
-				return nil, err
-			}
-			if others {
-				names = append(names, attr)
-			}
-		case !written && !serverMade[strings.ToLower(attr)]:
-			names = append(names, attr)
-		case written && !left(attr, want, u.entry.Bytes(attr)):
-			names = append(names, attr)
-		}
-	}
-	return names, nil
-}
-
-// others reports whether one of the objects is none that staging touched, by its name or,
-// if it was renamed since, by its mark.
-func (u *undo) others(ctx context.Context, dns []string, touched map[string]bool) (bool, error) {
-	for _, dn := range dns {
-		if touched[DN(dn).Key()] {
-			continue
-		}
-		entry, err := u.d.forest(u.first.Forest).Reader.Get(ctx, DN(dn), attrMark)
-		switch {
-		case errors.Is(err, ErrNotFound):
-		case err != nil:
-			return false, err
-		case !strings.HasPrefix(entry.First(attrMark), markPrefix):
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// left reports whether the attribute is as staging left it. Links may be fewer: those to
-// an object that has been deleted go with it.
-func left(attr string, want, have [][]byte) bool {
-	isLink := slices.ContainsFunc(links, func(l link) bool { return strings.EqualFold(l.name, attr) })
-	if !isLink {
-		return sameSet(attr, want, have)
-	}
-	return !slices.ContainsFunc(have, func(v []byte) bool { return !contains(attr, want, v) })
+// Links may also be fewer than it set: those to an object that has been deleted go with it.
+func (u *undo) linked(touched Touched, attr string, want [][]byte, value []byte) bool {
+	return contains(attr, want, value) || touched.links[linkKey(u.entry.DN, attr, value)] || touched.links[linkKey(u.first().DN, attr, value)]
 }
 
 // written returns, by attribute, what the changes left there.
 func (u *undo) written() map[string][][]byte {
 	state := map[string][][]byte{}
 	for _, change := range slices.Backward(u.changes) {
+		if change.Op == Add {
+			clear(state) // made anew: what was done to one before went with it
+		}
 		for _, mod := range change.Mods {
 			key := strings.ToLower(mod.Attr)
 			state[key] = mod.applied(state[key])
@@ -200,7 +231,7 @@ func (m Mod) applied(values [][]byte) [][]byte {
 		if len(m.Values) == 0 {
 			return nil
 		}
-		return slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return contains(m.Attr, m.Values, v) })
+		return slices.DeleteFunc(slices.Clone(values), among(m.Attr, m.Values))
 	case ReplaceValues:
 		return m.Values
 	case RandomPassword:
@@ -223,6 +254,12 @@ func sameSet(attr string, want, have [][]byte) bool {
 
 // planRestore plans to put back what the attributes of an object had before.
 func (u *undo) planRestore(plan *Plan) {
+	if u.first().Forest == Target && u.own() && (u.entry.Has(attrHomeMDB) || u.entry.Has(attrHomeServer)) {
+		plan.Findings = append(plan.Findings, forbid("undo.mailbox", string(u.entry.DN),
+			"It has a mailbox by now: without what staging gave it, its mail would bounce.",
+			"Roll the move back before, or leave it staged."))
+		return
+	}
 	e := edit{entry: u.entry}
 	state := map[string]*undone{}
 	for _, change := range u.changes {
@@ -236,7 +273,8 @@ func (u *undo) planRestore(plan *Plan) {
 	}
 	for _, key := range sortedKeys(state) {
 		s := state[key]
-		if s.changed {
+		undone := satisfied(Mod{Op: ReplaceValues, Attr: s.attr, Values: s.values}, u.entry.Bytes(s.attr))
+		if s.changed && !undone { // an undoing that was killed may have got as far as that
 			plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
 				fmt.Sprintf("%s was changed by somebody else since staging set it.", s.attr),
 				"Set it to what it should be by hand; the rest can then be taken back."))
@@ -244,7 +282,7 @@ func (u *undo) planRestore(plan *Plan) {
 		}
 		e.restore(s.attr, s.values)
 	}
-	e.addTo(plan, u.first.Forest, whyUndo)
+	e.addTo(plan, u.first().Forest, whyUndo)
 }
 
 func sortedKeys(m map[string]*undone) []string {
@@ -267,7 +305,7 @@ type undone struct {
 func (s *undone) takeBack(mod, was Mod) {
 	switch mod.Op {
 	case AddValues:
-		s.values = slices.DeleteFunc(slices.Clone(s.values), func(v []byte) bool { return contains(mod.Attr, mod.Values, v) })
+		s.values = slices.DeleteFunc(slices.Clone(s.values), among(mod.Attr, mod.Values))
 	case DeleteValues, ReplaceValues:
 		if mod.Op == DeleteValues && len(mod.Values) > 0 {
 			s.addBack(mod.Values)
@@ -301,19 +339,18 @@ func (e *edit) restore(attr string, values [][]byte) {
 		e.set(attr, values...)
 		return
 	}
-	lacks := func(in [][]byte) func([]byte) bool {
-		return func(v []byte) bool {
-			return !slices.ContainsFunc(in, func(w []byte) bool { return exactValue(attr, w, v) })
-		}
-	}
-	gone := slices.DeleteFunc(slices.Clone(present), func(v []byte) bool { return !lacks(values)(v) })
-	back := slices.DeleteFunc(slices.Clone(values), func(v []byte) bool { return !lacks(present)(v) })
+	gone := slices.DeleteFunc(slices.Clone(present), amongExactly(attr, values))
+	back := slices.DeleteFunc(slices.Clone(values), amongExactly(attr, present))
 	if len(gone) > 0 {
 		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Values: gone})
 	}
 	if len(back) > 0 {
 		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: back})
 	}
+}
+
+func isLink(attr string) bool {
+	return slices.ContainsFunc(links, func(l link) bool { return strings.EqualFold(l.name, attr) })
 }
 
 func isBackLink(attr string) bool {

@@ -39,8 +39,8 @@ func jobs(t *testing.T, o Options) {
 			check(t, j.Commit(t.Context(), id))
 		}
 	}
-	diff(t, "staged, the newest first", collect(t, s.Staged(t.Context())), []directory.Change{changes[1], changes[0]})
-	check(t, s.Undone(t.Context(), bert, []int64{changes[1].ID}))
+	diff(t, "staged, the newest first", collect(t, s.Staged(t.Context())), []directory.Change{changes[4], changes[1], changes[0]})
+	check(t, s.Undone(t.Context(), bert, []int64{changes[4].ID, changes[1].ID}))
 	diff(t, "left", collect(t, s.Staged(t.Context())), []directory.Change{changes[0]})
 	wantAnyErr(t, "an unknown change", s.Undone(t.Context(), bert, []int64{changes[4].ID + 1000}))
 

@@ -69,7 +69,7 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[directory.Change, error] {
 		for {
 			var page []batch.ChangeRecord
 			err := s.view(ctx, "read staged changes", func(v view) (err error) {
-				page, err = queryChanges(ctx, v, `person <> '' AND undone_at = 0 AND committed_at > 0 AND id < ? ORDER BY id DESC LIMIT ?`, below, stagedPage)
+				page, err = queryChanges(ctx, v, `person <> '' AND undone_at = 0 AND dropped_at = 0 AND id < ? ORDER BY id DESC LIMIT ?`, below, stagedPage)
 				return err
 			})
 			if err != nil {

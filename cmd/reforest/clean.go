@@ -10,6 +10,7 @@ import (
 	"reforest/batch"
 	"reforest/batch/store"
 	"reforest/directory"
+	"reforest/migrate"
 )
 
 func newCleanCommand(env *environment, global *globalOptions) *cobra.Command {
@@ -85,9 +86,12 @@ func (s *stageRun) clean(ctx context.Context, journal directory.Journal) error {
 	}
 	return s.eachMoved(ctx, func(pair directory.Pair) error {
 		plan, err := s.cleanOne(ctx, journal, pair)
+		if err != nil {
+			return err
+		}
 		staged := batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: plan}}
 		s.count.add(staged)
-		return errors.Join(err, s.tell(staged))
+		return s.tell(staged)
 	})
 }
 
@@ -144,19 +148,44 @@ func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error)
 		if s.stopping() {
 			return errInterrupted
 		}
-		source, err := s.conn.directories.Resolve(ctx, move.SourceGUID.String())
-		if err != nil {
-			return fmt.Errorf("find %s: %w", move.Identity, err)
+		pair, err := s.moved(ctx, move)
+		if err == nil {
+			err = fn(pair)
 		}
-		pair, err := s.conn.directories.Match(ctx, source, move.TargetGUID)
-		if err != nil {
-			return err
-		}
-		if err := fn(pair); err != nil {
+		switch {
+		case err != nil && concernsOne(err):
+			s.count.refused[move.SourceGUID] = true
+			if err := s.failed(move.Identity, err); err != nil {
+				return err
+			}
+		case err != nil:
 			return fmt.Errorf("clean %s: %w", move.Identity, err)
 		}
 	}
 	return nil
+}
+
+// moved finds both sides of a move by what it knows them by.
+func (s *stageRun) moved(ctx context.Context, move batch.Move) (directory.Pair, error) {
+	source, err := s.conn.directories.Resolve(ctx, move.SourceGUID.String())
+	if err != nil {
+		return directory.Pair{}, fmt.Errorf("find the source object: %w", err)
+	}
+	return s.conn.directories.Match(ctx, source, move.TargetGUID)
+}
+
+// concernsOne reports whether the error is about one person, so that the work goes on with
+// the others.
+func concernsOne(err error) bool {
+	var failure *batch.StoreError
+	if errors.As(err, &failure) || errors.Is(err, batch.ErrLostClaim) {
+		return false
+	}
+	var ambiguous *directory.AmbiguousError
+	var decision *directory.DecisionError
+	e := migrate.AsError(err)
+	return errors.As(err, &ambiguous) || errors.As(err, &decision) || errors.Is(err, directory.ErrNotFound) ||
+		e != nil && e.Reach == migrate.OneMailbox
 }
 
 func (s *stageRun) stopping() bool {

@@ -1,6 +1,7 @@
 package ldap_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -23,7 +24,7 @@ const labPassword = "Rehearsal-Passw0rd!"
 // startLab starts a rehearsal forest and returns how to reach it.
 func startLab(t testing.TB) (*ldapd.Server, ldap.Config) {
 	t.Helper()
-	server, err := ldapd.Start(t.Context(), ldapd.Config{Domain: "alpine.test", AdminPassword: labPassword})
+	server, err := ldapd.Start(context.WithoutCancel(t.Context()), ldapd.Config{Domain: "alpine.test", AdminPassword: labPassword})
 	if err != nil {
 		t.Fatal(err)
 	}
