@@ -456,7 +456,7 @@ func (s *Staging) linkEnd(ctx context.Context, dn DN) linkEnd {
 		c := s.byGUID[r.GUID]
 		switch {
 		case c == nil || c.err != nil:
-		case c.refused && (c.pair.Target == nil || c.pair.Rule != MatchMark):
+		case c.refused && (c.pair.Target == nil || c.pair.Ours && c.pair.Rule != MatchMark):
 			return linkEnd{rule: "link.waiting", what: fmt.Sprintf("%s is not staged; the link is set when it is.", r)}
 		case c.pair.Target == nil && c.planned != nil:
 			return linkEnd{dn: c.planned.DN}

@@ -120,7 +120,7 @@ func TestDryRunIsQuietWhereNothingIsToBeDone(t *testing.T) {
 	r.nothingAdopted(t)
 	r.reforest(t, "stage", "--all", "--yes").wants(t, exitNeedsPerson, "26 added", "1 need a person", "match.adopt")
 	got := r.reforest(t, "stage", "--all", "--dry-run")
-	got.wants(t, exitNeedsPerson, "needs a person: Anna Berg", "match.adopt", "26 unchanged, 1 need a person", "0 directory writes", "Noted for 26: ", "[link.waiting]")
+	got.wants(t, exitNeedsPerson, "needs a person: Anna Berg", "match.adopt", "26 unchanged, 1 need a person", "0 directory writes", "Noted for 26: ", "[link.not-adopted]")
 	for _, no := range []string{"unchanged: ", "nothing to change", "Noted for 0"} {
 		if strings.Contains(got.stdout, no) {
 			t.Errorf("%q is no news:\n%s", no, got.stdout)
