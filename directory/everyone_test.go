@@ -124,9 +124,9 @@ func TestUndoRestoresBothSides(t *testing.T) {
 	}
 }
 
-// TestUndoOfWhoWasRenamedAmongOthers: people marry and change offices between the staging and the
+// TestUndoFindsWhoWasRenamed: people marry and change offices between the staging and the
 // undoing, and somebody else may be given the name.
-func TestUndoOfWhoWasRenamedAmongOthers(t *testing.T) {
+func TestUndoFindsWhoWasRenamed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	dns := l.putMany(t, 3)

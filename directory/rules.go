@@ -219,9 +219,9 @@ var linkRules = []Rule{
 	{"link.unseen", migrate.Warn, "The source's server does not show the end of a link.", "Name a global catalog.", fromADTS + " 3.1.1.1.6"},
 	{"link.waiting", migrate.Note, "The end of a link has no twin yet; the link is set when it has.", "", fromMRS},
 	{"redirect.no-twin", migrate.Warn, "Whom the source's mail is redirected to has no twin, so the target does not redirect it.", "Set altRecipient once the twin is there.", "Exchange, altRecipient"},
-	{"stage.unplanned", migrate.Forbid, "It cannot be planned what is to be made for this one.", "Do as the finding says; the others are staged.", fromOwn},
 	{"undo.gone", migrate.Warn, "What was staged is not found any more.", "See whether it was deleted, or renamed.", fromOwn},
 	{"undo.mailbox", migrate.Forbid, "What was staged has a mailbox by now.", "Roll the move back before, or leave it staged.", fromOwn},
+	{"stage.unplanned", migrate.Forbid, "It cannot be planned what is to be made for this one.", "Do as the finding says; the others are staged.", fromOwn},
 	{"undo.changed", migrate.Forbid, "What was staged has been changed by others since, and cannot be taken back whole.", "Take it back by hand, or leave it.", fromOwn},
 	{"undo.opened", migrate.Forbid, "The mailbox is at the target already; nothing is taken back.", "Leave it out of what is taken back.", fromOwn},
 }

@@ -32,7 +32,7 @@ func (d *Directories) PlanUndo(ctx context.Context, changes []Change, touched To
 		if u.first().Op == Add {
 			deleted, err := u.planDelete(ctx, &plan, touched)
 			if err != nil {
-				return Plan{}, fmt.Errorf("look who leads to %q: %w", u.entry.DN, err)
+				return Plan{}, err
 			}
 			deletions = append(deletions, deleted...)
 			continue
@@ -191,7 +191,7 @@ func ignoreMissing(err error) error {
 func (u *undo) planDelete(ctx context.Context, plan *Plan, touched Touched) ([]Change, error) {
 	foreign, err := u.foreign(ctx, touched)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look who leads to %q: %w", u.entry.DN, err)
 	}
 	if len(foreign) > 0 {
 		plan.Findings = append(plan.Findings, forbid("undo.changed", string(u.entry.DN),
@@ -202,6 +202,51 @@ func (u *undo) planDelete(ctx context.Context, plan *Plan, touched Touched) ([]C
 	return []Change{{Forest: u.first().Forest, Op: Delete, DN: u.entry.DN, Why: whyUndo}}, nil
 }
 
+// foreign returns the attributes of an object that staging made which it did not set,
+// nor the server, and those that no longer are as it left them.
+func (u *undo) foreign(ctx context.Context, touched Touched) (names []string, err error) {
+	ours := u.written()
+	for _, attr := range u.entry.Attrs() {
+		want, written := ours[strings.ToLower(attr)]
+		other := false
+		switch {
+		case isBackLink(attr):
+			other, err = u.others(ctx, attr, func(v []byte) bool { return touched.objects[DN(v).Key()] })
+		case isLink(attr):
+			other, err = u.others(ctx, attr, func(v []byte) bool { return u.linked(touched, attr, want, v) })
+		default:
+			other = !written && !serverMade[strings.ToLower(attr)] || written && !sameSet(attr, want, u.entry.Bytes(attr))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if other {
+			names = append(names, attr)
+		}
+	}
+	return names, nil
+}
+
+// others reports whether one of the objects that the attribute names is none of staging's:
+// it is not known by its name nor, if it was renamed since, by our mark.
+func (u *undo) others(ctx context.Context, attr string, known func([]byte) bool) (bool, error) {
+	for _, value := range u.entry.Bytes(attr) {
+		if known(value) {
+			continue
+		}
+		entry, err := u.d.forest(u.first().Forest).Reader.Get(ctx, DN(value), attrMark)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return false, err
+		case !strings.HasPrefix(entry.First(attrMark), markPrefix):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// linked reports whether staging set the link, be it for the sake of who it leads to.
 // Links may also be fewer than it set: those to an object that has been deleted go with it.
 func (u *undo) linked(touched Touched, attr string, want [][]byte, value []byte) bool {
 	return contains(attr, want, value) || touched.links[linkKey(u.entry.DN, attr, value)] || touched.links[linkKey(u.first().DN, attr, value)]

@@ -154,7 +154,7 @@ func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error)
 		}
 		switch {
 		case err != nil && concernsOne(err):
-			s.count.refused[move.SourceGUID] = true
+			s.count.failed[move.SourceGUID] = true
 			if err := s.failed(move.Identity, err); err != nil {
 				return err
 			}
