@@ -191,7 +191,7 @@ func (p *prestage) opened(t *testing.T) {
 		t.Errorf("%d objects in the OU of the batch, want %d", n, 20+occupiedNames)
 	}
 	p.reforest(t, "run", "one.csv", "--yes").wants(t, exitDone)
-	p.reforest(t, "stage", "some.txt", "--undo", "--yes").wants(t, exitNeedsPerson, "[undo.opened]", mover.Mail())
+	p.reforest(t, "stage", "some.txt", "--undo", "--yes").wants(t, exitNeedsPerson, "[undo.opened]", mover.Attrs["displayName"][0])
 	left := p.migrated(t)
 	if len(left) != 1+occupiedNames || !slices.ContainsFunc(left, func(e real.Entry) bool { return e["mail"] != nil && e["mail"][0] == mover.Mail() }) {
 		t.Errorf("%d objects are left in the OU, want %d with %s among them", len(left), 1+occupiedNames, mover.Mail())
