@@ -32,7 +32,7 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 	if err != nil {
 		return nil, refusal("ldap.Dial", err)
 	}
-	c := &Conn{pool: &pool{endpoint: checked}}
+	c := &Conn{pool: newPool(checked)}
 	root, err := c.Get(ctx, "", "defaultNamingContext", "dnsHostName")
 	if err != nil {
 		_ = c.Close()
@@ -120,27 +120,45 @@ func (c *Conn) base(asked directory.DN) directory.DN {
 	return asked
 }
 
-// Write carries out the change as one LDAP operation. Where the connection is
-// lost meanwhile the outcome is unknown and the error says Retry Now.
+// Write carries out the change as one LDAP operation. Writes at the same time share one
+// connection (RFC 4511 3.1): a server that keeps caches for each connection, as Samba does,
+// has to fill them anew after every write on another. Where the connection is lost
+// meanwhile, or ctx ends, the outcome is unknown; in the first case the error says Retry Now.
 func (c *Conn) Write(ctx context.Context, change directory.Change) error {
 	operation, err := newWrite(change)
 	if err != nil {
 		return refusal("ldap.Write", err)
 	}
-	w, err := c.pool.take(ctx)
+	w, err := c.pool.share(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.pool.give(w)
 	if operation.secret && !w.secured() {
+		c.pool.unshare(w)
 		return refusal("ldap.Write", errPasswordPlain)
 	}
-	err = w.run(ctx, func() error { return operation.send(w.conn) })
-	err = failure(ctx, operation.name, err)
-	if lost(err) {
-		w.close()
+	return c.explain(c.send(ctx, w, operation), change)
+}
+
+// send carries out the operation on a shared connection, and gives that back. When ctx
+// ends it returns at once; the answer, which takes no longer than the Config's Timeout, is
+// then awaited without it, because others go on using the connection.
+func (c *Conn) send(ctx context.Context, w *wire, operation write) error {
+	answer := make(chan error, 1)
+	go func() {
+		defer c.pool.unshare(w)
+		err := operation.send(w.conn)
+		if lost(failure(context.WithoutCancel(ctx), operation.name, err)) {
+			w.close()
+		}
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		return failure(ctx, operation.name, err)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return c.explain(err, change)
 }
 
 // reading runs a read on a connection of its own, and once more on another where

@@ -92,12 +92,13 @@ func (d *deadlined) Write(p []byte) (int, error) {
 	return d.Conn.Write(p)
 }
 
-// A wire is one bound connection. It is used by one goroutine at a time.
+// A wire is one bound connection. Reads have it to themselves; writes share one.
 type wire struct {
 	conn   *goldap.Conn
 	stream net.Conn
 	idleAt time.Time // when it was last given back
 	used   bool      // it has been idle before: the server may have closed it since
+	users  int       // writes under way on it; guarded by the pool
 }
 
 // run carries out one operation. The connection is closed when ctx ends; failure

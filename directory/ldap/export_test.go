@@ -42,7 +42,7 @@ func WritePlain(ctx context.Context, change directory.Change) error {
 	w := &wire{conn: goldap.NewConn(near, false), stream: near, idleAt: time.Now()}
 	w.conn.Start()
 	defer w.close()
-	c := &Conn{pool: &pool{idle: []*wire{w}}}
+	c := &Conn{pool: &pool{idle: []*wire{w}, open: make(chan struct{}, 1)}}
 	return c.Write(ctx, change)
 }
 

@@ -29,8 +29,12 @@ type pool struct {
 	mu     sync.Mutex
 	idle   []*wire
 	closed bool
-	pinned string // IP address and port of the server; "" until it has been reached
+	shared *wire         // on which writes are under way; nil: none are
+	open   chan struct{} // held by whoever opens the shared connection
+	pinned string        // IP address and port of the server; "" until it has been reached
 }
+
+func newPool(e endpoint) *pool { return &pool{endpoint: e, open: make(chan struct{}, 1)} }
 
 // take returns an idle connection that is alive as far as can be known, or a new one.
 func (p *pool) take(ctx context.Context) (*wire, error) {
@@ -47,6 +51,59 @@ func (p *pool) take(ctx context.Context) (*wire, error) {
 			return w, nil
 		}
 		w.close()
+	}
+}
+
+// share returns the connection that writes are under way on, or one for the first of them.
+func (p *pool) share(ctx context.Context) (*wire, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if w := p.join(nil); w != nil {
+		return w, nil
+	}
+	select {
+	case p.open <- struct{}{}:
+		defer func() { <-p.open }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if w := p.join(nil); w != nil { // another has opened it meanwhile
+		return w, nil
+	}
+	w, err := p.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.join(w), nil
+}
+
+// join counts one more user of the shared connection, which becomes fresh unless that is
+// nil. It returns nil if there is none that is alive.
+func (p *pool) join(fresh *wire) *wire {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fresh != nil {
+		p.shared = fresh
+	}
+	if p.closed && fresh == nil || p.shared == nil || fresh == nil && p.shared.conn.IsClosing() {
+		return nil
+	}
+	p.shared.users++
+	return p.shared
+}
+
+// unshare takes back a connection that was shared; the last of its users gives it back.
+func (p *pool) unshare(w *wire) {
+	p.mu.Lock()
+	w.users--
+	last := w.users == 0
+	if last && p.shared == w {
+		p.shared = nil
+	}
+	p.mu.Unlock()
+	if last {
+		p.give(w)
 	}
 }
 
