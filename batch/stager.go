@@ -31,7 +31,8 @@ type Stager struct {
 	// Waiting is told why nothing goes on, and until when; calls do not overlap.
 	Waiting func(reason string, attempt, of int, until time.Time)
 
-	mu sync.Mutex
+	mu    sync.Mutex
+	gated *directory.Directories // Directories with Writers writes at once
 }
 
 // A Staged is what one plan came to.
@@ -52,6 +53,7 @@ func (s Staged) Refused() bool {
 // error is one that nobody is to blame for. errStopping is no error: what was begun is
 // done, and the next run goes on.
 func (s *Stager) Run(ctx context.Context, staging *directory.Staging) error {
+	s.gate()
 	if err := s.Directories.Resume(ctx, s.Journal); err != nil {
 		return fmt.Errorf("look at what an earlier run left open: %w", err)
 	}
@@ -80,7 +82,7 @@ func (s *Stager) carry(ctx context.Context, staging *directory.Staging, plans it
 		defer close(work)
 		return s.feed(within, plans, work)
 	})
-	for range s.writers() {
+	for range s.inHand() {
 		group.Go(func() error {
 			for p := range work {
 				if err := c.one(within, p, false); err != nil {
@@ -182,9 +184,9 @@ func (s *Stager) one(ctx context.Context, done *Staged) (err error) {
 // which went on asking until no attempts were left.
 func (s *Stager) patiently(ctx context.Context, plan directory.Plan) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
-		carry := s.Directories.CarrySeen
+		carry := s.gated.CarrySeen
 		if attempt > 1 {
-			carry = s.Directories.Carry // what was seen is old by now
+			carry = s.gated.Carry // what was seen is old by now
 		}
 		err := carry(ctx, s.Journal, plan)
 		e := migrate.AsError(err)

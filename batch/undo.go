@@ -20,6 +20,7 @@ func (s *Stager) Undo(ctx context.Context, jobs Jobs, choose func(migrate.GUID) 
 	if err := s.Directories.Resume(ctx, s.Journal); err != nil {
 		return fmt.Errorf("look at what an earlier run left open: %w", err)
 	}
+	s.gate()
 	people, touched, err := staged(ctx, jobs, choose)
 	if err != nil {
 		return err
