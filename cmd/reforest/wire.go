@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"reforest/directory"
@@ -21,7 +22,8 @@ type connection struct {
 	config      *config
 	directories *directory.Directories
 	mailboxes   *mailboxes
-	closers     []io.Closer
+	mu          sync.Mutex
+	closers     []io.Closer // guarded by mu
 }
 
 // connect logs in to both directories and reads what they are.
@@ -37,13 +39,27 @@ func connect(ctx context.Context, env *environment, c *config) (*connection, err
 	if conn.mailboxes, err = newMailboxes(env, c); err != nil {
 		return nil, usage(err)
 	}
-	if conn.directories.Source, err = conn.forest(ctx, env, c, directory.Source, c.Source.Directory); err == nil {
-		conn.directories.Target, err = conn.forest(ctx, env, c, directory.Target, c.Target.Directory)
-	}
-	if err != nil {
+	if err := conn.forests(ctx, env, c); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+// forests connects to both at the same time. Of two errors the source's counts.
+func (c *connection) forests(ctx context.Context, env *environment, conf *config) error {
+	var both sync.WaitGroup
+	var sourceErr, targetErr error
+	both.Go(func() {
+		c.directories.Source, sourceErr = c.forest(ctx, env, conf, directory.Source, conf.Source.Directory)
+	})
+	both.Go(func() {
+		c.directories.Target, targetErr = c.forest(ctx, env, conf, directory.Target, conf.Target.Directory)
+	})
+	both.Wait()
+	if sourceErr != nil {
+		return sourceErr
+	}
+	return targetErr
 }
 
 // Close closes all connections.
@@ -105,6 +121,8 @@ func (c *connection) dial(ctx context.Context, side directory.Side, config ldap.
 	if err != nil {
 		return nil, fmt.Errorf("connect to the %s directory at %s: %w", side, config.URL, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.closers = append(c.closers, conn)
 	return conn, nil
 }
