@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"reforest/migrate"
 )
 
@@ -61,11 +63,12 @@ type Lost struct {
 
 // A chosen is a source recipient with what stands, or is going to stand, for it.
 type chosen struct {
-	source  *Recipient // light
-	pair    Pair       // light; no Target if one is made
-	names   newNames
-	planned *Recipient // what is reserved for it
-	err     error      // Match's, about this person
+	source   *Recipient // light
+	pair     Pair       // light; no Target if one is made
+	names    newNames
+	planned  *Recipient // what is reserved for it
+	err      error      // Match's, about this person
+	unlinked bool       // it had no links when it was planned
 }
 
 // Everyone reads both forests and finds out who stands for whom. progress is told what
@@ -77,12 +80,8 @@ func (d *Directories) Everyone(ctx context.Context, selection Selection, progres
 		missed: map[migrate.GUID]bool{}, Passed: map[string]int{},
 	}
 	bulk.Source.keep = bulk.Rules.tenantReads()
-	for _, f := range []*Forest{&bulk.Source, &bulk.Target} {
-		index, err := NewIndex(ctx, f, func(n int) { tell(progress, "read of the "+string(f.Side)+" forest", n) })
-		if err != nil {
-			return nil, fmt.Errorf("read the %s forest: %w", f.Side, err)
-		}
-		f.index = index
+	if err := bulk.readIndexes(ctx, progress); err != nil {
+		return nil, err
 	}
 	bulk.staging = s
 	if err := s.choose(ctx, selection); err != nil {
@@ -98,6 +97,26 @@ func (d *Directories) Everyone(ctx context.Context, selection Selection, progres
 	}
 	s.findShared()
 	return s, nil
+}
+
+// readIndexes reads both forests at the same time.
+func (d *Directories) readIndexes(ctx context.Context, progress func(string, int)) error {
+	var one sync.Mutex // progress is told by one at a time
+	group, ctx := errgroup.WithContext(ctx)
+	for _, f := range []*Forest{&d.Source, &d.Target} {
+		group.Go(func() (err error) {
+			f.index, err = NewIndex(ctx, f, func(n int) {
+				one.Lock()
+				defer one.Unlock()
+				tell(progress, "read of the "+string(f.Side)+" forest", n)
+			})
+			if err != nil {
+				return fmt.Errorf("read the %s forest: %w", f.Side, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func tell(progress func(string, int), what string, n int) {
@@ -311,7 +330,7 @@ func (s *Staging) Len() int { return len(s.chosen) }
 
 // Plans yields the plan of each selected recipient's target object, without its links.
 func (s *Staging) Plans(ctx context.Context) iter.Seq2[PersonPlan, error] {
-	return s.walk(ctx, RecipientAttrs, RecipientAttrs, asRead, s.planOne)
+	return s.walk(ctx, s.chosen, slices.Concat(RecipientAttrs, s.links()), RecipientAttrs, asRead, s.planOne)
 }
 
 func asRead(_, read *Recipient) *Recipient { return read }
@@ -324,9 +343,9 @@ func (s *Staging) Anew(ctx context.Context, source migrate.GUID, links bool) (Pe
 	if c == nil {
 		return PersonPlan{}, fmt.Errorf("plan anew for %s: %w", source, ErrNotFound)
 	}
-	attrs, twinAttrs, join, plan := RecipientAttrs, RecipientAttrs, reading(asRead), planning(s.planOne)
+	attrs, twinAttrs, join, plan := slices.Concat(RecipientAttrs, s.links()), RecipientAttrs, reading(asRead), planning(s.planOne)
 	if links {
-		attrs, twinAttrs, join, plan = s.linkReads(), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne
+		attrs, twinAttrs, join, plan = slices.Concat(linkedBy, s.links()), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne
 	}
 	full, err := s.read(ctx, []*chosen{c}, attrs, twinAttrs, join)
 	if err != nil || len(full) == 0 {
@@ -336,17 +355,27 @@ func (s *Staging) Anew(ctx context.Context, source migrate.GUID, links bool) (Pe
 }
 
 // Links yields the plan of each target object's links. Those of objects that do not
-// exist yet are planned as they will be called.
+// exist yet are planned as they will be called. Who had no links when Plans was there is
+// left out.
 func (s *Staging) Links(ctx context.Context) iter.Seq2[PersonPlan, error] {
-	return s.walk(ctx, s.linkReads(), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne)
+	linked := slices.DeleteFunc(slices.Clone(s.chosen), func(c *chosen) bool { return c.unlinked })
+	return s.walk(ctx, linked, slices.Concat(linkedBy, s.links()), slices.Concat(linkedBy, forwardLinks), (*Recipient).withEntry, s.linkOne)
 }
 
-// linkReads names what is read of a source recipient to plan its links.
-func (s *Staging) linkReads() []string {
+// links names the links that are planned with a source recipient: those that it has, and
+// those that others have to it unless they are planned with their owners.
+func (s *Staging) links() []string {
 	if s.all {
-		return slices.Concat(linkedBy, forwardLinks)
+		return forwardLinks
 	}
-	return slices.Concat(linkedBy, allLinks)
+	return allLinks
+}
+
+// noteUnlinked remembers who has no links, so that they need not be read again. An
+// attribute that is enforced is one also where it has no value.
+func (s *Staging) noteUnlinked(c *chosen) {
+	forced := slices.ContainsFunc(links, func(l link) bool { return s.d.linkPolicy(l) == Force })
+	s.byGUID[c.source.GUID].unlinked = !forced && !slices.ContainsFunc(s.links(), c.source.Entry.Has)
 }
 
 // linkedBy is what is read of a recipient with its links: what the Index does not have.
@@ -363,12 +392,12 @@ func (r *Recipient) withEntry(read *Recipient) *Recipient {
 // A reading is what is made of a recipient of the Index and of what was read of it.
 type reading func(known, read *Recipient) *Recipient
 
-// walk reads the selected recipients and their twins, some at a time, and yields what
+// walk reads the people and their twins, some at a time, and yields what
 // plan makes of each. While those are dealt with it reads the next.
-func (s *Staging) walk(ctx context.Context, source, target []string, join reading, plan planning) iter.Seq2[PersonPlan, error] {
+func (s *Staging) walk(ctx context.Context, people []*chosen, source, target []string, join reading, plan planning) iter.Seq2[PersonPlan, error] {
 	return func(yield func(PersonPlan, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
-		parts := s.ahead(ctx, source, target, join)
+		parts := s.ahead(ctx, people, source, target, join)
 		defer func() {
 			stop()
 			for range parts { // until the reader has ended
@@ -398,12 +427,12 @@ type readPart struct {
 	err  error
 }
 
-// ahead reads part after part until ctx ends, after an error no more.
-func (s *Staging) ahead(ctx context.Context, source, target []string, join reading) <-chan readPart {
+// ahead reads the people part by part until ctx ends, after an error no more.
+func (s *Staging) ahead(ctx context.Context, people []*chosen, source, target []string, join reading) <-chan readPart {
 	parts := make(chan readPart)
 	go func() {
 		defer close(parts)
-		for some := range slices.Chunk(s.chosen, stageBatch) {
+		for some := range slices.Chunk(people, stageBatch) {
 			full, err := s.read(ctx, some, source, target, join)
 			select {
 			case parts <- readPart{full, err}:
@@ -492,6 +521,7 @@ func (c *chosen) person() (PersonPlan, bool) {
 }
 
 func (s *Staging) planOne(ctx context.Context, c *chosen) (PersonPlan, error) {
+	s.noteUnlinked(c)
 	p, clear := c.person()
 	if !clear {
 		return p, nil
