@@ -204,7 +204,7 @@ func testDenials(t *testing.T, w *world) {
 	denyObject := func(sid migrate.SID) ntsd.ACE {
 		return entry(t, ntsd.DenyObject, ntsd.MaskControlAccess, ntsd.SendAs(), sid)
 	}
-	own := w.Forests.Target.Forest.Info.Domains[0].SID + "-513" // Domain Users of the target
+	own := w.Forests.Target.Forest.Info.Domains[0].SID + "-514" // Domain Guests of the target: nobody whom the test reads as
 	w.grant(t, directory.Target, a.target, deny(legacy), denyObject(legacy), deny(own), sendAs(t, own))
 	w.grant(t, directory.Source, a.who, entry(t, ntsd.Deny, 0x20, migrate.GUID{}, legacy))
 	a.clean(t, deny(twin), denyObject(twin), deny(own), sendAs(t, own), entry(t, ntsd.Deny, 0x20, migrate.GUID{}, twin))
