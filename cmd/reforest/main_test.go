@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -10,7 +12,33 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reforest": main, "crowd": crowd})
+	testscript.Main(shipped{m}, map[string]func(){"crowd": crowd})
+}
+
+// A shipped runs the tests with the program as it is shipped, and not as the tests
+// themselves are built: looking for data races takes many times as long, and is done by
+// the tests that call it in their own process.
+type shipped struct{ *testing.M }
+
+// Run builds the program, puts it first in PATH and runs the tests.
+func (s shipped) Run() int {
+	dir, err := os.MkdirTemp("", "reforest-shipped")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // left behind, it is the system's to remove
+	build := exec.Command("go", "build", "-o", dir+string(os.PathSeparator), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return s.M.Run()
 }
 
 func TestScripts(t *testing.T) {
