@@ -17,7 +17,8 @@ import (
 // servers refuse our credentials, or ctx has ended.
 func (m *Mover) Advance(ctx context.Context, claim Claim) error {
 	w := &work{claim: claim, move: claim.Move}
-	w.content, w.changes = m.Store.Journals(claim)
+	journals := m.Store.Journals(claim)
+	w.content, w.changes = journals.Content, journals.Changes
 	if w.move.StartedAt.IsZero() {
 		w.move.StartedAt = time.Now().UTC()
 	}

@@ -112,6 +112,8 @@ type Move struct {
 	Passes     int       // content passes made
 	Quiet      int       // tail passes in a row that brought nothing
 	QuietAt    time.Time // when the last of them ended
+	Brought    int64     // late messages fetched in the tail of the present switch
+	KeptUntil  time.Time // when the store forgets the disconnected mailbox; zero: it is not disconnected
 
 	StartedAt time.Time // first touched; zero if never
 	EndedAt   time.Time // reached its end; zero if not
@@ -160,6 +162,7 @@ type Event struct {
 	At      time.Time
 	Kind    EventKind
 	Phase   Phase
+	Step    string // where in the phase: "tail", "disconnect"; "" if nowhere in particular
 	State   State
 	Text    string // reason, step or pass, in one sentence
 	Attempt int
@@ -167,5 +170,6 @@ type Event struct {
 	NextAt  time.Time
 	Items   int64
 	Bytes   int64
+	Brought int64            // items brought by the pass that the event tells of
 	Finding *migrate.Finding // set for EventFinding
 }

@@ -54,9 +54,24 @@ type Store interface {
 	// events in one transaction, unless the claim's epoch is no longer the move's.
 	Commit(ctx context.Context, claim Claim, move Move, events ...Event) error
 	// Journals returns the journals of the claimed move.
-	Journals(claim Claim) (migrate.Journal, directory.Journal)
+	Journals(claim Claim) Journals
+	// Changed yields the directory changes that the move is known to have carried out and
+	// that have not been taken back, the oldest first; those of jobs are not among them.
+	Changed(ctx context.Context, move MoveID) iter.Seq2[directory.Change, error]
 	// Moves yields moves in the order of Seq, without Names.
 	Moves(ctx context.Context, query Query) iter.Seq2[Move, error]
+}
+
+// Journals are what a claimed move writes down before it acts. What Content lists as
+// written counts as written in Back, and the other way round, so that no item comes
+// back to the side that it is from, as often as the move is rolled back and forward.
+type Journals struct {
+	Content migrate.Journal // source to target
+	// Back is of the way back: its folders and items are the target's, its Refs the
+	// source's. While an intent of one of both is open, the other takes none: see
+	// migrate.Resolve. Both are a migrate.Ledger.
+	Back    migrate.Journal
+	Changes directory.Journal
 }
 
 // ErrBatchChanged is returned by Store.Plan when a batch of that name is there with

@@ -92,6 +92,5 @@ func (v *Verification) content(ctx context.Context, move Move, pair directory.Pa
 		return nil, fmt.Errorf("open the target mailbox: %w", err)
 	}
 	defer func() { _ = closeTarget.Close() }()
-	journal, _ := v.Store.Journals(Claim{Move: move})
-	return migrate.Compare(ctx, source, target, journal)
+	return migrate.Compare(ctx, source, target, v.Store.Journals(Claim{Move: move}).Content)
 }

@@ -78,6 +78,7 @@ type Done struct {
 	Ref   ItemRef  // where it is at the target, if the protocol tells
 	Flags []string // the flags the target holds for it, as written: the base of later passes
 	Skip  *Skip    // set if it was not written
+	Was   Place    // where it was at the target before it was moved, not written; zero if it was written
 }
 
 // A Planned is one item that an intent announces.
@@ -87,6 +88,13 @@ type Planned struct {
 	Digest   Digest
 	Received time.Time
 	Flags    []string
+	Was      Place // where it is at the target, if it is to be moved and not written
+}
+
+// A Place is where an item is at the target.
+type Place struct {
+	Ref  Ref
+	Item ItemRef
 }
 
 // IntentID names an intent within its journal.
@@ -100,6 +108,7 @@ type Intent struct {
 	Mark   Mark
 	Items  []Planned // in the order of writing
 	At     time.Time // when it was noted; given by the journal
+	Edit   bool      // nothing is added: items that the target holds are moved or get other flags
 }
 
 // A FolderState is what the journal knows of one folder.

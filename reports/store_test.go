@@ -56,7 +56,7 @@ func TestReportFromStore(t *testing.T) {
 	if err := s.Commit(t.Context(), claim, claim.Move, event); err != nil {
 		t.Fatal(err)
 	}
-	journal, _ := s.Journals(claim)
+	journal := s.Journals(claim).Content
 	id, err := journal.Intend(t.Context(), migrate.Intent{Folder: "f", Items: []migrate.Planned{{Item: "1", Size: 42}}})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func pastRuns(t *testing.T, o Options) {
 	check(t, s.Begin(t.Context(), batch.Run{ID: later, Batch: "b1", BeganAt: now}))
 	for range 2 {
 		c := claim(t, s, later)
-		j, d := s.Journals(c)
+		j, d := both(s.Journals(c))
 		items := somePlanned(1, 2)
 		write(t, j, items, append(doneOf(items[:1]), skipOf(items[1].Item)))
 		_, err := d.Intend(t.Context(), directory.Change{DN: "CN=a"})
@@ -53,7 +53,7 @@ func entries(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 1)
 	c := claim(t, s, night)
-	j, d := s.Journals(c)
+	j, d := both(s.Journals(c))
 	last, err := s.Entries(t.Context())
 	check(t, err)
 	expect := func(what string, more int64) {
@@ -149,7 +149,7 @@ func crash(t *testing.T, o Options) {
 	c := claim(t, s, night)
 	c.Move.State = batch.Moving
 	check(t, s.Commit(t.Context(), c, c.Move, batch.Event{Kind: batch.EventPhase, Text: "match done"}))
-	j, d := s.Journals(c)
+	j, d := both(s.Journals(c))
 	check(t, j.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Path: []string{"INBOX"}, Ref: "INBOX", Cursor: "c1"}))
 	items := somePlanned(1, 4)
 	write(t, j, items[:2], doneOf(items[:2]))
@@ -163,7 +163,7 @@ func crash(t *testing.T, o Options) {
 	if again.Move.State != batch.Moving || again.Move.Epoch != c.Move.Epoch+1 {
 		t.Errorf("claimed after the crash: %+v", again)
 	}
-	j, d = left.Journals(again)
+	j, d = both(left.Journals(again))
 	state := folder(t, j, inbox)
 	if state.Cursor != "c1" || state.Items != 2 || len(state.Open) != 1 || state.Open[0].ID != open {
 		t.Errorf("folder after the crash: %+v", state)

@@ -51,6 +51,9 @@ func write(t *testing.T, j migrate.Journal, items []migrate.Planned, done []migr
 	return id
 }
 
+// both returns the journals of the way forth.
+func both(j batch.Journals) (migrate.Journal, directory.Journal) { return j.Content, j.Changes }
+
 func folder(t *testing.T, j migrate.Journal, id migrate.FolderID) migrate.FolderState {
 	t.Helper()
 	state, err := j.Folder(t.Context(), id)
@@ -62,7 +65,7 @@ func contentJournal(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 2)
 	c := claim(t, s, night)
-	j, _ := s.Journals(c)
+	j := s.Journals(c).Content
 	diff(t, "unknown folder", folder(t, j, inbox), migrate.FolderState{})
 
 	want := migrate.FolderState{Folder: inbox, Path: []string{"INBOX", `a/b"`}, Ref: "INBOX.a_b", Mapped: "no / there", Cursor: "c1"}
@@ -94,9 +97,9 @@ func contentJournal(t *testing.T, o Options) {
 	check(t, j.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Path: want.Path, Ref: want.Ref, Mapped: want.Mapped, Cursor: "c2", Items: 77}))
 	diff(t, "totals are the journal's own", folder(t, j, inbox), want)
 
-	other, _ := s.Journals(claim(t, s, night, c.Move.ID))
+	other := s.Journals(claim(t, s, night, c.Move.ID)).Content
 	diff(t, "another move's folder", folder(t, other, inbox), migrate.FolderState{})
-	again, _ := s.Journals(claim(t, s, later))
+	again := s.Journals(claim(t, s, later)).Content
 	diff(t, "after another claim", folder(t, again, inbox), want)
 }
 
@@ -104,12 +107,12 @@ func contentRefusals(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 2)
 	c := claim(t, s, night)
-	j, _ := s.Journals(c)
+	j := s.Journals(c).Content
 	items := somePlanned(1, 2)
 	id := write(t, j, items, doneOf(items))
 	wantAnyErr(t, "second commit", j.Commit(t.Context(), id, doneOf(items)))
 	wantAnyErr(t, "unknown intent", j.Commit(t.Context(), id+1000, nil))
-	other, _ := s.Journals(claim(t, s, night, c.Move.ID))
+	other := s.Journals(claim(t, s, night, c.Move.ID)).Content
 	wantAnyErr(t, "another move's closed intent", other.Commit(t.Context(), id, nil))
 
 	open, err := j.Intend(t.Context(), migrate.Intent{Folder: inbox, Items: items})
@@ -127,7 +130,7 @@ func contentRefusals(t *testing.T, o Options) {
 func ledger(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 1)
-	j, _ := s.Journals(claim(t, s, night))
+	j := s.Journals(claim(t, s, night)).Content
 	var want []migrate.Done
 	for chunk := range 20 {
 		items := somePlanned(chunk*10, 10)
@@ -140,7 +143,7 @@ func ledger(t *testing.T, o Options) {
 	for _, d := range want {
 		ask = append(ask, d.Item)
 	}
-	fresh, _ := s.Journals(claim(t, s, later))
+	fresh := s.Journals(claim(t, s, later)).Content
 	got, err := fresh.Written(t.Context(), inbox, ask)
 	check(t, err)
 	diff(t, "written", got, want)
@@ -161,7 +164,7 @@ func skips(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 1)
 	c := claim(t, s, night)
-	j, _ := s.Journals(c)
+	j := s.Journals(c).Content
 	items := somePlanned(1, 2)
 	unread := skipOf("7.unread") // an item that cannot be read is never announced
 	write(t, j, items, []migrate.Done{skipOf(items[0].Item), skipOf(items[1].Item), unread})
@@ -171,7 +174,7 @@ func skips(t *testing.T, o Options) {
 	}
 	c = claim(t, s, later)
 	check(t, s.Begin(t.Context(), batch.Run{ID: later, Batch: "b1", BeganAt: now}))
-	j, _ = s.Journals(c)
+	j = s.Journals(c).Content
 	write(t, j, items, doneOf(items[:1]))
 	if got := folder(t, j, inbox); got.Skips != 2 || got.Items != 1 {
 		t.Errorf("written after all: %+v", got)
@@ -206,13 +209,13 @@ func skips(t *testing.T, o Options) {
 func contentFencing(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 1)
-	lost, lostChanges := s.Journals(claim(t, s, night))
+	lost, lostChanges := both(s.Journals(claim(t, s, night)))
 	items := somePlanned(1, 1)
 	id, err := lost.Intend(t.Context(), migrate.Intent{Folder: inbox, Items: items})
 	check(t, err)
 	change, err := lostChanges.Intend(t.Context(), directory.Change{Forest: directory.Target, Op: directory.Modify, DN: "CN=a"})
 	check(t, err)
-	j, changes := s.Journals(claim(t, s, night))
+	j, changes := both(s.Journals(claim(t, s, night)))
 
 	wantErr(t, lost.Commit(t.Context(), id, doneOf(items)), batch.ErrLostClaim)
 	wantErr(t, lost.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Cursor: "c"}), batch.ErrLostClaim)
@@ -242,7 +245,7 @@ func directoryJournal(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 2)
 	c := claim(t, s, night)
-	_, j := s.Journals(c)
+	j := s.Journals(c).Changes
 	want := []directory.Change{
 		{
 			Forest: directory.Target, Op: directory.Modify, DN: `CN=O\,Hara,DC=target`, Why: "X500 both ways",
@@ -268,13 +271,13 @@ func directoryJournal(t *testing.T, o Options) {
 	wantAnyErr(t, "second drop", j.Drop(t.Context(), want[3].ID))
 	wantAnyErr(t, "commit after drop", j.Commit(t.Context(), want[3].ID))
 	diff(t, "still open", collect(t, j.Open(t.Context())), []directory.Change{want[0], want[2]})
-	_, other := s.Journals(claim(t, s, night, c.Move.ID))
+	other := s.Journals(claim(t, s, night, c.Move.ID)).Changes
 	wantAnyErr(t, "another move's change", other.Commit(t.Context(), want[0].ID))
 	wantAnyErr(t, "another move's change", other.Drop(t.Context(), want[0].ID))
 	diff(t, "another move's", collect(t, other.Open(t.Context())), nil)
 
 	// They may be committed while they are listed.
-	_, j = s.Journals(claim(t, s, later))
+	j = s.Journals(claim(t, s, later)).Changes
 	for change, err := range j.Open(t.Context()) {
 		check(t, err)
 		check(t, j.Commit(t.Context(), change.ID))

@@ -125,6 +125,37 @@ func (c *changes) Open(ctx context.Context) iter.Seq2[directory.Change, error] {
 	}
 }
 
+// changedPage is how many changes are held in memory at a time.
+const changedPage = 500
+
+// Changed is batch.Store's.
+func (s *Store) Changed(ctx context.Context, move batch.MoveID) iter.Seq2[directory.Change, error] {
+	return func(yield func(directory.Change, error) bool) {
+		above := int64(0)
+		for {
+			var page []batch.ChangeRecord
+			err := s.view(ctx, "read changes", func(v view) (err error) {
+				page, err = queryChanges(ctx, v, `move_id = ? AND committed_at <> 0 AND dropped_at = 0 AND undone_at = 0
+					AND id > ? ORDER BY id LIMIT ?`, string(move), above, changedPage)
+				return err
+			})
+			if err != nil {
+				yield(directory.Change{}, err)
+				return
+			}
+			for _, record := range page {
+				if !yield(record.Change, nil) {
+					return
+				}
+				above = record.Change.ID
+			}
+			if len(page) < changedPage {
+				return
+			}
+		}
+	}
+}
+
 // selectChanges returns changes, oldest first.
 func selectChanges(ctx context.Context, v view, where string, args ...any) ([]batch.ChangeRecord, error) {
 	return queryChanges(ctx, v, where+` ORDER BY id`, args...)

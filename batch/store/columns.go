@@ -15,10 +15,15 @@ const moveColumns = `id, batch_id, seq, identity, target_database, bad_item_limi
 	display_name, mail, source_dn, source_guid, target_dn, target_guid,
 	state, phase, step, reason, hint, attempt, attempts_allowed, next_at,
 	total_items, total_bytes, items, bytes, skips, passes, quiet, quiet_at,
+	brought, kept_until,
 	started_at, ended_at, epoch`
 
 // keyColumns follow them in the table moves, in the order of keyValues.
 const keyColumns = `ended, identity_key, mail_key, name_key, source_key, target_key`
+
+// eventColumns are the columns of an event, in the order of eventValues and scanEvent.
+const eventColumns = `run_id, move_id, at, kind, phase, step, state, text, attempt,
+	attempts_allowed, next_at, items, bytes, brought, finding`
 
 // fixedColumns are those at the head of moveColumns that never change.
 const fixedColumns = 4
@@ -49,6 +54,7 @@ func moveValues(m batch.Move) []any {
 		m.DisplayName, string(m.Mail), m.SourceDN, guidText(m.SourceGUID), m.TargetDN, guidText(m.TargetGUID),
 		string(m.State), string(m.Phase), m.Step, m.Reason, m.Hint, m.Attempt, m.Of, micros(m.NextAt),
 		m.TotalItems, m.TotalBytes, m.Items, m.Bytes, m.Skips, m.Passes, m.Quiet, micros(m.QuietAt),
+		m.Brought, micros(m.KeptUntil),
 		micros(m.StartedAt), micros(m.EndedAt), m.Epoch,
 	}
 }
@@ -63,19 +69,20 @@ func keyValues(m batch.Move) []any {
 func scanMove(rows *sql.Rows) (batch.Move, error) {
 	var m batch.Move
 	var sourceGUID, targetGUID string
-	var nextAt, quietAt, startedAt, endedAt int64
+	var nextAt, quietAt, startedAt, endedAt, keptUntil int64
 	err := rows.Scan(
 		&m.ID, &m.Batch, &m.Seq, &m.Identity, &m.TargetDatabase, &m.BadItemLimit,
 		&m.DisplayName, &m.Mail, &m.SourceDN, &sourceGUID, &m.TargetDN, &targetGUID,
 		&m.State, &m.Phase, &m.Step, &m.Reason, &m.Hint, &m.Attempt, &m.Of, &nextAt,
 		&m.TotalItems, &m.TotalBytes, &m.Items, &m.Bytes, &m.Skips, &m.Passes, &m.Quiet, &quietAt,
+		&m.Brought, &keptUntil,
 		&startedAt, &endedAt, &m.Epoch,
 	)
 	if err != nil {
 		return m, err
 	}
 	m.NextAt, m.QuietAt = moment(nextAt), moment(quietAt)
-	m.StartedAt, m.EndedAt = moment(startedAt), moment(endedAt)
+	m.StartedAt, m.EndedAt, m.KeptUntil = moment(startedAt), moment(endedAt), moment(keptUntil)
 	if m.SourceGUID, err = parseGUID(sourceGUID); err != nil {
 		return m, err
 	}

@@ -9,21 +9,45 @@ import (
 	"time"
 
 	"reforest/batch"
-	"reforest/directory"
 	"reforest/migrate"
 )
 
-// Journals is batch.Store's. The journals may be used by several goroutines.
-func (s *Store) Journals(claim batch.Claim) (migrate.Journal, directory.Journal) {
-	return &content{store: s, claim: claim, ledger: newLedger()}, &changes{store: s, claim: claim}
+// A way is the direction of a journal, as it stands in the tables.
+type way string
+
+const (
+	forth way = ""     // from source to target
+	back  way = "back" // the way back
+)
+
+func (w way) other() way {
+	if w == forth {
+		return back
+	}
+	return forth
 }
 
-// A content is the journal of one claim's content.
+var _ migrate.Ledger = (*content)(nil)
+
+// Journals is batch.Store's. The journals may be used by several goroutines.
+func (s *Store) Journals(claim batch.Claim) batch.Journals {
+	shared := newLedger()
+	return batch.Journals{
+		Content: &content{store: s, claim: claim, way: forth, ledger: shared},
+		Back:    &content{store: s, claim: claim, way: back, ledger: shared},
+		Changes: &changes{store: s, claim: claim},
+	}
+}
+
+// A content is the journal of one claim's content in one direction.
 type content struct {
 	store  *Store
 	claim  batch.Claim
-	ledger *ledger
+	way    way
+	ledger *ledger // of both directions
 }
+
+func (c *content) move() string { return string(c.claim.Move.ID) }
 
 func (c *content) change(ctx context.Context, op string, fn func(context.Context, *tx) error) error {
 	return c.store.change(ctx, op, func(ctx context.Context, t *tx) error {
@@ -53,17 +77,41 @@ func fenceView(ctx context.Context, v view, claim batch.Claim) error {
 // Folder is migrate.Journal's.
 func (c *content) Folder(ctx context.Context, id migrate.FolderID) (state migrate.FolderState, err error) {
 	err = c.view(ctx, "read folder", func(v view) error {
-		states, err := selectFolders(ctx, v, `move_id = ? AND folder_id = ?`, string(c.claim.Move.ID), string(id))
+		states, err := selectFolders(ctx, v, `move_id = ? AND way = ? AND folder_id = ?`, c.move(), string(c.way), string(id))
 		if err != nil {
 			return err
 		}
 		if len(states) > 0 {
 			state = states[0]
 		}
-		state.Open, err = c.open(ctx, v, id)
+		if state.Ref == "" {
+			if state.Ref, err = c.origin(ctx, v, id); err != nil {
+				return err
+			}
+		}
+		state.Open, err = c.open(ctx, v, ` AND folder_id = ?`, string(id))
 		return err
 	})
 	return state, err
+}
+
+// origin returns the folder that the other direction placed at this one; "" if there is
+// none, or more than one.
+func (c *content) origin(ctx context.Context, v view, id migrate.FolderID) (migrate.Ref, error) {
+	there, err := selectFolders(ctx, v, `move_id = ? AND way = ? AND ref = ? LIMIT 2`, c.move(), string(c.way.other()), string(id))
+	if err != nil || len(there) != 1 {
+		return "", err
+	}
+	return migrate.Ref(there[0].Folder), nil
+}
+
+// Open is migrate.Ledger's.
+func (c *content) Open(ctx context.Context) (open []migrate.Intent, err error) {
+	err = c.view(ctx, "read open intents", func(v view) error {
+		open, err = c.open(ctx, v, "")
+		return err
+	})
+	return open, err
 }
 
 func selectFolders(ctx context.Context, v view, where string, args ...any) ([]migrate.FolderState, error) {
@@ -78,10 +126,10 @@ func selectFolders(ctx context.Context, v view, where string, args ...any) ([]mi
 	})
 }
 
-// open returns the folder's open intents, oldest first.
-func (c *content) open(ctx context.Context, v view, id migrate.FolderID) ([]migrate.Intent, error) {
+// open returns the open intents for which where holds as well, oldest first.
+func (c *content) open(ctx context.Context, v view, where string, args ...any) ([]migrate.Intent, error) {
 	rows, err := v.query(ctx, `SELECT id, folder_id, ref, mark, at, planned FROM intents
-		WHERE move_id = ? AND folder_id = ? AND closed_at = 0 ORDER BY id`, string(c.claim.Move.ID), string(id))
+		WHERE move_id = ? AND way = ? AND closed_at = 0`+where+` ORDER BY id`, append([]any{c.move(), string(c.way)}, args...)...)
 	return collect(rows, err, func(rows *sql.Rows) (in migrate.Intent, err error) {
 		var at int64
 		var planned []byte
@@ -89,7 +137,7 @@ func (c *content) open(ctx context.Context, v view, id migrate.FolderID) ([]migr
 			return in, err
 		}
 		in.At = moment(at)
-		in.Items, err = decodePlanned(planned)
+		in.Items, in.Edit, err = decodePlanned(planned)
 		return in, err
 	})
 }
@@ -101,10 +149,10 @@ func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) erro
 		return fmt.Errorf("store folder %q: %w", state.Folder, err)
 	}
 	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO folders (move_id, folder_id, path, ref, mapped, cursor, items, bytes, skips)
-			VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, folder_id) DO UPDATE SET
+		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, items, bytes, skips)
+			VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
 			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor`,
-			string(c.claim.Move.ID), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor))
+			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor))
 		return err
 	})
 }
@@ -114,16 +162,20 @@ func encodePath(path []string) (string, error) {
 	return string(text), err
 }
 
-// Intend is migrate.Journal's.
+// Intend is migrate.Journal's. It is refused with migrate.ErrUnresolved while the other
+// direction has an open intent.
 func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate.IntentID, err error) {
-	planned, err := encodePlanned(intent.Items)
+	planned, err := encodePlanned(intent.Items, intent.Edit)
 	if err != nil {
 		return 0, fmt.Errorf("note intent: %w", err)
 	}
 	err = c.change(ctx, "note intent", func(ctx context.Context, t *tx) error {
-		err := t.row(ctx, `INSERT INTO intents (move_id, folder_id, run_id, epoch, at, closed_at, ref, mark, planned)
-			VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING id`, []any{
-			string(c.claim.Move.ID), string(intent.Folder), string(c.claim.Run), c.claim.Move.Epoch,
+		if err := c.resolved(ctx, t); err != nil {
+			return err
+		}
+		err := t.row(ctx, `INSERT INTO intents (move_id, way, folder_id, run_id, epoch, at, closed_at, ref, mark, planned)
+			VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING id`, []any{
+			c.move(), string(c.way), string(intent.Folder), string(c.claim.Run), c.claim.Move.Epoch,
 			micros(time.Now()), string(intent.Ref), string(intent.Mark), planned,
 		}, &id)
 		if err != nil {
@@ -135,6 +187,17 @@ func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate
 		return 0, err
 	}
 	return id, nil
+}
+
+// resolved refuses while an intent of the other direction is open.
+func (c *content) resolved(ctx context.Context, t *tx) error {
+	var open int64
+	err := t.row(ctx, `SELECT COUNT(*) FROM intents WHERE move_id = ? AND way = ? AND closed_at = 0`,
+		[]any{c.move(), string(c.way.other())}, &open)
+	if err == nil && open > 0 {
+		return refuse("%d open intents: %w", open, migrate.ErrUnresolved)
+	}
+	return err
 }
 
 // Commit is migrate.Journal's. What is written must have been announced; a skip
@@ -153,7 +216,7 @@ func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrat
 	if err != nil {
 		return err
 	}
-	c.ledger.add(in.Folder, in.ID, done)
+	c.ledger.add(c.way, in, done)
 	return nil
 }
 
@@ -162,8 +225,8 @@ func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (
 	in := migrate.Intent{ID: id}
 	var planned []byte
 	var closed int64
-	err := t.row(ctx, `SELECT folder_id, planned, closed_at FROM intents WHERE id = ? AND move_id = ?`,
-		[]any{int64(id), string(c.claim.Move.ID)}, &in.Folder, &planned, &closed)
+	err := t.row(ctx, `SELECT folder_id, ref, planned, closed_at FROM intents WHERE id = ? AND move_id = ? AND way = ?`,
+		[]any{int64(id), c.move(), string(c.way)}, &in.Folder, &in.Ref, &planned, &closed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return in, refuse("intent %d: %w", id, ErrNotFound)
@@ -172,7 +235,7 @@ func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (
 	case closed != 0:
 		return in, refuse("intent %d: %w", id, ErrCommitted)
 	}
-	if in.Items, err = decodePlanned(planned); err != nil {
+	if in.Items, in.Edit, err = decodePlanned(planned); err != nil {
 		return in, err
 	}
 	_, err = t.exec(ctx, `UPDATE intents SET closed_at = ? WHERE id = ?`, micros(time.Now()), int64(id))
@@ -189,10 +252,12 @@ func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done
 	if err != nil {
 		return err
 	}
-	move, folder := string(c.claim.Move.ID), string(in.Folder)
-	_, err = t.exec(ctx, `INSERT INTO chunks (intent_id, move_id, folder_id, run_id, epoch, at, items, bytes, done)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, int64(in.ID), move, folder, string(c.claim.Run), c.claim.Move.Epoch,
-		micros(time.Now()), items, bytes, blob)
+	if in.Edit {
+		items, bytes = 0, 0 // they were counted when they were written
+	}
+	_, err = t.exec(ctx, `INSERT INTO chunks (intent_id, move_id, way, folder_id, ref, edit, run_id, epoch, at, items, bytes, done)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, int64(in.ID), c.move(), string(c.way), string(in.Folder), string(in.Ref), in.Edit,
+		string(c.claim.Run), c.claim.Move.Epoch, micros(time.Now()), items, bytes, blob)
 	if err != nil {
 		return err
 	}
@@ -200,10 +265,14 @@ func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `INSERT INTO folders (move_id, folder_id, path, ref, mapped, cursor, items, bytes, skips)
-		VALUES (?, ?, '[]', '', '', '', ?, ?, ?) ON CONFLICT (move_id, folder_id) DO UPDATE SET
+	return c.addTotals(ctx, t, in.Folder, items, bytes, skips)
+}
+
+func (c *content) addTotals(ctx context.Context, t *tx, folder migrate.FolderID, items, bytes, skips int64) error {
+	_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, items, bytes, skips)
+		VALUES (?, ?, ?, '[]', '', '', '', ?, ?, ?) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
 		items = folders.items + excluded.items, bytes = folders.bytes + excluded.bytes,
-		skips = folders.skips + excluded.skips`, move, folder, items, bytes, skips)
+		skips = folders.skips + excluded.skips`, c.move(), string(c.way), string(folder), items, bytes, skips)
 	return err
 }
 
@@ -232,13 +301,11 @@ func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err erro
 }
 
 // Written is migrate.Journal's: of an item that the ledger holds twice, first
-// skipped and then written, the later entry.
+// skipped and then written, the later entry; of one that only the other direction
+// wrote, what that says, seen from here and without flags.
 func (c *content) Written(ctx context.Context, folder migrate.FolderID, items []migrate.ItemID) (done []migrate.Done, err error) {
 	err = c.view(ctx, "read ledger", func(v view) error {
-		if err := c.ledger.load(ctx, v, c.claim.Move.ID, folder); err != nil {
-			return err
-		}
-		done, err = c.ledger.find(ctx, v, folder, items)
+		done, err = c.ledger.written(ctx, v, c.claim.Move.ID, c.way, folder, items)
 		return err
 	})
 	return done, err

@@ -82,7 +82,7 @@ func pass(t *testing.T, s *store.Store, source, target *memory.Mailbox, n int, a
 	if err != nil || !found {
 		t.Fatalf("claim: %v, %v", found, err)
 	}
-	journal, _ := s.Journals(claim)
+	journal := s.Journals(claim).Content
 	_, err = migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, &memory.Target{Mailbox: target},
 		&dying{Journal: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1})
 	return err

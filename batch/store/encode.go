@@ -18,6 +18,7 @@ const format = 1
 type (
 	plannedBlob struct {
 		Version int           `json:"v"`
+		Edit    bool          `json:"e,omitempty"`
 		Items   []plannedItem `json:"items"`
 	}
 	plannedItem struct {
@@ -26,16 +27,22 @@ type (
 		Digest   migrate.Digest `json:"h"`
 		Received time.Time      `json:"t,omitzero"`
 		Flags    []string       `json:"f,omitempty"`
+		Was      *placeItem     `json:"m,omitempty"`
+	}
+	placeItem struct {
+		Ref  string `json:"p"`
+		Item string `json:"i"`
 	}
 	doneBlob struct {
 		Version int        `json:"v"`
 		Items   []doneItem `json:"items"`
 	}
 	doneItem struct {
-		Item  string    `json:"i"`
-		Ref   string    `json:"r,omitempty"`
-		Flags []string  `json:"f,omitempty"`
-		Skip  *skipItem `json:"s,omitempty"`
+		Item  string     `json:"i"`
+		Ref   string     `json:"r,omitempty"`
+		Flags []string   `json:"f,omitempty"`
+		Skip  *skipItem  `json:"s,omitempty"`
+		Was   *placeItem `json:"m,omitempty"`
 	}
 	skipItem struct {
 		Folder   []string  `json:"p,omitempty"`
@@ -51,29 +58,42 @@ type (
 	}
 )
 
-func encodePlanned(items []migrate.Planned) ([]byte, error) {
-	blob := plannedBlob{Version: format}
+func encodePlace(at migrate.Place) *placeItem {
+	if at == (migrate.Place{}) {
+		return nil
+	}
+	return &placeItem{string(at.Ref), string(at.Item)}
+}
+
+func (p *placeItem) place() migrate.Place {
+	if p == nil {
+		return migrate.Place{}
+	}
+	return migrate.Place{Ref: migrate.Ref(p.Ref), Item: migrate.ItemRef(p.Item)}
+}
+
+func encodePlanned(items []migrate.Planned, edit bool) ([]byte, error) {
+	blob := plannedBlob{Version: format, Edit: edit}
 	for _, p := range items {
 		if !utf8.ValidString(string(p.Item)) {
 			return nil, refuse("item %q: %w", p.Item, errNotText)
 		}
-		blob.Items = append(blob.Items, plannedItem{string(p.Item), p.Size, p.Digest, p.Received, p.Flags})
+		blob.Items = append(blob.Items, plannedItem{string(p.Item), p.Size, p.Digest, p.Received, p.Flags, encodePlace(p.Was)})
 	}
 	return json.Marshal(blob)
 }
 
-func decodePlanned(data []byte) ([]migrate.Planned, error) {
+func decodePlanned(data []byte) (items []migrate.Planned, edit bool, err error) {
 	var blob plannedBlob
 	if err := decode(data, &blob, &blob.Version); err != nil {
-		return nil, fmt.Errorf("read intent: %w", err)
+		return nil, false, fmt.Errorf("read intent: %w", err)
 	}
-	var items []migrate.Planned
 	for _, p := range blob.Items {
 		items = append(items, migrate.Planned{
-			Item: migrate.ItemID(p.Item), Size: p.Size, Digest: p.Digest, Received: p.Received, Flags: p.Flags,
+			Item: migrate.ItemID(p.Item), Size: p.Size, Digest: p.Digest, Received: p.Received, Flags: p.Flags, Was: p.Was.place(),
 		})
 	}
-	return items, nil
+	return items, blob.Edit, nil
 }
 
 func encodeDone(done []migrate.Done) ([]byte, error) {
@@ -83,7 +103,7 @@ func encodeDone(done []migrate.Done) ([]byte, error) {
 		if !utf8.ValidString(string(d.Item)) || !utf8.ValidString(string(d.Ref)) {
 			return nil, refuse("item %q at %q: %w", d.Item, d.Ref, errNotText)
 		}
-		item := doneItem{Item: string(d.Item), Ref: string(d.Ref), Flags: d.Flags}
+		item := doneItem{Item: string(d.Item), Ref: string(d.Ref), Flags: d.Flags, Was: encodePlace(d.Was)}
 		if s := d.Skip; s != nil {
 			item.Skip = &skipItem{s.Folder, string(s.Item), s.Received, s.Size, s.Kind, s.Reason}
 		}
@@ -99,7 +119,7 @@ func decodeDone(data []byte) ([]migrate.Done, error) {
 	}
 	var done []migrate.Done
 	for _, item := range blob.Items {
-		d := migrate.Done{Item: migrate.ItemID(item.Item), Ref: migrate.ItemRef(item.Ref), Flags: item.Flags}
+		d := migrate.Done{Item: migrate.ItemID(item.Item), Ref: migrate.ItemRef(item.Ref), Flags: item.Flags, Was: item.Was.place()}
 		if s := item.Skip; s != nil {
 			d.Skip = &migrate.Skip{
 				Folder: s.Folder, Item: migrate.ItemID(s.Item), Received: s.Received,

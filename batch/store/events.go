@@ -34,28 +34,33 @@ func insertEvent(ctx context.Context, t *tx, claim batch.Claim, e batch.Event) e
 	if err != nil {
 		return fmt.Errorf("append event: %w", err)
 	}
-	_, err = t.exec(ctx, `INSERT INTO events (run_id, move_id, at, kind, phase, state, text, attempt,
-		attempts_allowed, next_at, items, bytes, finding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(e.Run), string(claim.Move.ID), micros(e.At), string(e.Kind), string(e.Phase), string(e.State),
-		e.Text, e.Attempt, e.Of, micros(e.NextAt), e.Items, e.Bytes, noticed)
+	e.Move = claim.Move.ID
+	_, err = t.exec(ctx, insertEventRow, eventValues(e, noticed)...)
 	if err != nil {
 		return fmt.Errorf("append event: %w", err)
 	}
 	return nil
 }
 
+var insertEventRow = `INSERT INTO events (` + eventColumns + `) VALUES (` + marks(len(columnList(eventColumns))) + `)`
+
+func eventValues(e batch.Event, noticed string) []any {
+	return []any{
+		string(e.Run), string(e.Move), micros(e.At), string(e.Kind), string(e.Phase), e.Step, string(e.State), e.Text, e.Attempt,
+		e.Of, micros(e.NextAt), e.Items, e.Bytes, e.Brought, noticed,
+	}
+}
+
 // selectEvents returns the move's events of one run, oldest first.
 func selectEvents(ctx context.Context, v view, move batch.MoveID, run batch.RunID) ([]batch.Event, error) {
-	rows, err := v.query(ctx, `SELECT run_id, move_id, at, kind, phase, state, text, attempt,
-		attempts_allowed, next_at, items, bytes, finding FROM events
+	rows, err := v.query(ctx, `SELECT `+eventColumns+` FROM events
 		WHERE move_id = ? AND run_id = ? ORDER BY id`, string(move), string(run))
 	return collect(rows, err, scanEvent)
 }
 
 // selectAllEvents returns the move's events of every run, oldest first.
 func selectAllEvents(ctx context.Context, v view, move batch.MoveID) ([]batch.Event, error) {
-	rows, err := v.query(ctx, `SELECT run_id, move_id, at, kind, phase, state, text, attempt,
-		attempts_allowed, next_at, items, bytes, finding FROM events
+	rows, err := v.query(ctx, `SELECT `+eventColumns+` FROM events
 		WHERE move_id = ? ORDER BY id`, string(move))
 	return collect(rows, err, scanEvent)
 }
@@ -63,8 +68,8 @@ func selectAllEvents(ctx context.Context, v view, move batch.MoveID) ([]batch.Ev
 func scanEvent(rows *sql.Rows) (e batch.Event, err error) {
 	var at, nextAt int64
 	var noticed string
-	err = rows.Scan(&e.Run, &e.Move, &at, &e.Kind, &e.Phase, &e.State, &e.Text, &e.Attempt,
-		&e.Of, &nextAt, &e.Items, &e.Bytes, &noticed)
+	err = rows.Scan(&e.Run, &e.Move, &at, &e.Kind, &e.Phase, &e.Step, &e.State, &e.Text, &e.Attempt,
+		&e.Of, &nextAt, &e.Items, &e.Bytes, &e.Brought, &noticed)
 	if err != nil {
 		return e, err
 	}

@@ -12,12 +12,22 @@ import (
 	"reforest/migrate"
 )
 
-// A ledger knows which chunk may hold an item, so that a question about a page of
-// items need not decode every chunk of the folder. It keeps four bytes an item.
+// A ledger knows which chunk of either direction may hold an item, so that a question
+// about a page of items need not decode every chunk of the folder. It keeps four bytes
+// for each item of a folder that was asked about, and four more where the item is also
+// looked for from the other side.
 type ledger struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
-	folders map[migrate.FolderID]*folderIndex
+	shelves map[shelf]*folderIndex
+}
+
+// A shelf is the chunks of one direction that concern one folder: of its source, or with
+// there of its target. Items stand on it under the names that they have on that side.
+type shelf struct {
+	way    way
+	there  bool
+	folder string
 }
 
 type folderIndex struct{ chunks []chunkIndex }
@@ -28,7 +38,35 @@ type chunkIndex struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{seed: maphash.MakeSeed(), folders: map[migrate.FolderID]*folderIndex{}}
+	return &ledger{seed: maphash.MakeSeed(), shelves: map[shelf]*folderIndex{}}
+}
+
+// shelvesOf returns where an item of the folder may stand: the direction's own first.
+func shelvesOf(w way, folder migrate.FolderID) [2]shelf {
+	return [2]shelf{{way: w, folder: string(folder)}, {way: w.other(), there: true, folder: string(folder)}}
+}
+
+// seen returns the entry under the name it has on the shelf's side; false if it has none
+// there.
+func (s shelf) seen(d migrate.Done) (migrate.Done, bool) {
+	if !s.there {
+		return d, true
+	}
+	if d.Ref == "" || d.Skip != nil {
+		return migrate.Done{}, false
+	}
+	return migrate.Done{Item: migrate.ItemID(d.Ref), Ref: migrate.ItemRef(d.Item)}, true
+}
+
+// named returns the entries that have a name on the shelf's side.
+func (s shelf) named(done []migrate.Done) []migrate.Done {
+	var named []migrate.Done
+	for _, d := range done {
+		if d, ok := s.seen(d); ok {
+			named = append(named, d)
+		}
+	}
+	return named
 }
 
 func (l *ledger) key(item migrate.ItemID) uint32 { return uint32(maphash.String(l.seed, string(item))) }
@@ -42,25 +80,57 @@ func (l *ledger) index(id migrate.IntentID, done []migrate.Done) chunkIndex {
 	return chunkIndex{id: id, keys: keys}
 }
 
-// add enters a chunk that has just been committed. A folder that is not loaded yet
-// will be, with this chunk.
-func (l *ledger) add(folder migrate.FolderID, id migrate.IntentID, done []migrate.Done) {
+// add enters a chunk that has just been committed. A shelf that is not loaded yet will
+// be, with this chunk.
+func (l *ledger) add(w way, in migrate.Intent, done []migrate.Done) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.folders[folder]; f != nil {
-		f.chunks = append(f.chunks, l.index(id, done))
+	for _, s := range []shelf{{way: w, folder: string(in.Folder)}, {way: w, there: true, folder: string(in.Ref)}} {
+		if f := l.shelves[s]; f != nil {
+			f.chunks = append(f.chunks, l.index(in.ID, s.named(done)))
+		}
 	}
 }
 
-// load reads the folder's chunks once. Nobody else commits under this claim.
-func (l *ledger) load(ctx context.Context, v view, move batch.MoveID, folder migrate.FolderID) error {
+// written returns what the ledger holds of the items, in their order.
+func (l *ledger) written(ctx context.Context, v view, move batch.MoveID, w way, folder migrate.FolderID, items []migrate.ItemID) ([]migrate.Done, error) {
+	wanted := make(map[migrate.ItemID]bool, len(items))
+	for _, item := range items {
+		wanted[item] = true
+	}
+	found := map[migrate.ItemID]migrate.Done{}
+	for _, s := range shelvesOf(w, folder) {
+		if err := l.load(ctx, v, move, s); err != nil {
+			return nil, err
+		}
+		if err := l.find(ctx, v, s, wanted, found); err != nil {
+			return nil, err
+		}
+		for item := range found {
+			delete(wanted, item) // the direction's own entry goes before the other's
+		}
+	}
+	return inOrder(items, found), nil
+}
+
+// The shelves' chunks, oldest first.
+const (
+	chunksHere  = `SELECT intent_id, done FROM chunks WHERE move_id = ? AND way = ? AND folder_id = ? ORDER BY intent_id`
+	chunksThere = `SELECT intent_id, done FROM chunks WHERE move_id = ? AND way = ? AND ref = ? ORDER BY intent_id`
+)
+
+// load reads the shelf's chunks once. Nobody else commits under this claim.
+func (l *ledger) load(ctx context.Context, v view, move batch.MoveID, s shelf) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.folders[folder] != nil {
+	if l.shelves[s] != nil {
 		return nil
 	}
-	rows, err := v.query(ctx, `SELECT intent_id, done FROM chunks WHERE move_id = ? AND folder_id = ?
-		ORDER BY intent_id`, string(move), string(folder))
+	text := chunksHere
+	if s.there {
+		text = chunksThere
+	}
+	rows, err := v.query(ctx, text, string(move), string(s.way), s.folder)
 	chunks, err := collect(rows, err, func(rows *sql.Rows) (chunkIndex, error) {
 		var id migrate.IntentID
 		var blob []byte
@@ -68,41 +138,36 @@ func (l *ledger) load(ctx context.Context, v view, move batch.MoveID, folder mig
 			return chunkIndex{}, err
 		}
 		done, err := decodeDone(blob)
-		return l.index(id, done), err
+		return l.index(id, s.named(done)), err
 	})
 	if err == nil {
-		l.folders[folder] = &folderIndex{chunks: chunks}
+		l.shelves[s] = &folderIndex{chunks: chunks}
 	}
 	return err
 }
 
-// find returns what the ledger holds of the items, in their order.
-func (l *ledger) find(ctx context.Context, v view, folder migrate.FolderID, items []migrate.ItemID) ([]migrate.Done, error) {
-	wanted := make(map[migrate.ItemID]bool, len(items))
-	for _, item := range items {
-		wanted[item] = true
-	}
-	found := map[migrate.ItemID]migrate.Done{}
-	for _, id := range l.candidates(folder, items) {
+// find adds to found what stands on the shelf of the wanted items.
+func (l *ledger) find(ctx context.Context, v view, s shelf, wanted map[migrate.ItemID]bool, found map[migrate.ItemID]migrate.Done) error {
+	for _, id := range l.candidates(s, wanted) {
 		var blob []byte
 		err := v.row(ctx, `SELECT done FROM chunks WHERE intent_id = ?`, []any{int64(id)}, &blob)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // committed by another goroutine after this view was taken
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		done, err := decodeDone(blob)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, d := range done {
+		for _, d := range s.named(done) {
 			if wanted[d.Item] {
 				found[d.Item] = d
 			}
 		}
 	}
-	return inOrder(items, found), nil
+	return nil
 }
 
 func inOrder(items []migrate.ItemID, found map[migrate.ItemID]migrate.Done) []migrate.Done {
@@ -118,15 +183,15 @@ func inOrder(items []migrate.ItemID, found map[migrate.ItemID]migrate.Done) []mi
 
 // candidates returns the chunks that may hold one of the items, oldest first: two
 // items may share a hash, but none is missed.
-func (l *ledger) candidates(folder migrate.FolderID, items []migrate.ItemID) []migrate.IntentID {
-	keys := make([]uint32, len(items))
-	for i, item := range items {
-		keys[i] = l.key(item)
+func (l *ledger) candidates(s shelf, items map[migrate.ItemID]bool) []migrate.IntentID {
+	keys := make([]uint32, 0, len(items))
+	for item := range items {
+		keys = append(keys, l.key(item))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var ids []migrate.IntentID
-	for _, chunk := range l.folders[folder].chunks {
+	for _, chunk := range l.shelves[s].chunks {
 		if slices.ContainsFunc(keys, chunk.has) {
 			ids = append(ids, chunk.id)
 		}

@@ -81,13 +81,13 @@ func eachMove(ctx context.Context, v view, run batch.Run, fn func(batch.Move) (b
 func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (batch.Record, error) {
 	record := batch.Record{Move: move}
 	var err error
-	if record.Skips, err = selectSkips(ctx, v, move.ID, run); err != nil {
+	if record.Skips, err = selectSkips(ctx, v, move.ID, forth, run); err != nil {
 		return record, err
 	}
 	if err = ledgerTotals(ctx, v, &record, run); err != nil {
 		return record, err
 	}
-	record.Folders, err = selectFolders(ctx, v, `move_id = ? ORDER BY path, folder_id`, string(move.ID))
+	record.Folders, err = selectFolders(ctx, v, `move_id = ? AND way = ? ORDER BY path, folder_id`, string(move.ID), string(forth))
 	if err != nil {
 		return record, err
 	}
@@ -99,7 +99,7 @@ func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (ba
 func ledgerTotals(ctx context.Context, v view, record *batch.Record, run batch.RunID) error {
 	var chunks, items, bytes int64
 	err := v.row(ctx, `SELECT COUNT(*), COALESCE(SUM(items), 0), COALESCE(SUM(bytes), 0) FROM chunks
-		WHERE move_id = ? AND run_id <= ?`, []any{string(record.Move.ID), string(run)}, &chunks, &items, &bytes)
+		WHERE move_id = ? AND way = ? AND run_id <= ?`, []any{string(record.Move.ID), string(forth), string(run)}, &chunks, &items, &bytes)
 	if err != nil || chunks == 0 {
 		return err
 	}

@@ -13,10 +13,9 @@ import (
 // storeSkips notes the skips of a chunk and closes those whose item has been
 // written after all. It returns by how much the number of standing skips changed.
 func (c *content) storeSkips(ctx context.Context, t *tx, folder migrate.FolderID, done []migrate.Done) (int64, error) {
-	move := string(c.claim.Move.ID)
 	var standing int64
-	err := t.row(ctx, `SELECT COUNT(*) FROM skips WHERE move_id = ? AND folder_id = ? AND mended_at = 0`,
-		[]any{move, string(folder)}, &standing)
+	err := t.row(ctx, `SELECT COUNT(*) FROM skips WHERE move_id = ? AND way = ? AND folder_id = ? AND mended_at = 0`,
+		[]any{c.move(), string(c.way), string(folder)}, &standing)
 	if err != nil {
 		return 0, err
 	}
@@ -31,8 +30,8 @@ func (c *content) storeSkips(ctx context.Context, t *tx, folder migrate.FolderID
 			change += n
 		case standing > 0:
 			n, err := t.affected(ctx, `UPDATE skips SET mended_at = ?, mended_run = ?
-				WHERE move_id = ? AND folder_id = ? AND item_id = ? AND mended_at = 0`,
-				micros(time.Now()), string(c.claim.Run), move, string(folder), string(d.Item))
+				WHERE move_id = ? AND way = ? AND folder_id = ? AND item_id = ? AND mended_at = 0`,
+				micros(time.Now()), string(c.claim.Run), c.move(), string(c.way), string(folder), string(d.Item))
 			if err != nil {
 				return 0, err
 			}
@@ -48,10 +47,10 @@ func (c *content) noteSkip(ctx context.Context, t *tx, folder migrate.FolderID, 
 	if err != nil {
 		return 0, err
 	}
-	return t.affected(ctx, `INSERT INTO skips (move_id, folder_id, item_id, run_id, at, path, received,
-		received_zone, size, kind, reason, mended_run, mended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)
-		ON CONFLICT (move_id, folder_id, item_id) WHERE mended_at = 0 DO NOTHING`,
-		string(c.claim.Move.ID), string(folder), string(d.Item), string(c.claim.Run), micros(time.Now()), path,
+	return t.affected(ctx, `INSERT INTO skips (move_id, way, folder_id, item_id, run_id, at, path, received,
+		received_zone, size, kind, reason, mended_run, mended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)
+		ON CONFLICT (move_id, way, folder_id, item_id) WHERE mended_at = 0 DO NOTHING`,
+		c.move(), string(c.way), string(folder), string(d.Item), string(c.claim.Run), micros(time.Now()), path,
 		micros(d.Skip.Received), zone(d.Skip.Received), d.Skip.Size, d.Skip.Kind, d.Skip.Reason)
 }
 
@@ -61,11 +60,12 @@ func zone(at time.Time) int {
 	return offset
 }
 
-// selectSkips returns the move's skips that were standing when the run ended.
-func selectSkips(ctx context.Context, v view, move batch.MoveID, run batch.RunID) ([]batch.SkipRecord, error) {
+// selectSkips returns the move's skips in one direction that were standing when the run
+// ended.
+func selectSkips(ctx context.Context, v view, move batch.MoveID, w way, run batch.RunID) ([]batch.SkipRecord, error) {
 	rows, err := v.query(ctx, `SELECT run_id, at, path, item_id, received, received_zone, size, kind, reason
-		FROM skips WHERE move_id = ? AND run_id <= ? AND (mended_at = 0 OR mended_run > ?) ORDER BY id`,
-		string(move), string(run), string(run))
+		FROM skips WHERE move_id = ? AND way = ? AND run_id <= ? AND (mended_at = 0 OR mended_run > ?) ORDER BY id`,
+		string(move), string(w), string(run), string(run))
 	return collect(rows, err, func(rows *sql.Rows) (r batch.SkipRecord, err error) {
 		var at, received int64
 		var offset int

@@ -27,7 +27,8 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, changes := s.Journals(claim)
+	journals := s.Journals(claim)
+	content, changes := journals.Content, journals.Changes
 	intent, err := content.Intend(t.Context(), migrate.Intent{Folder: "f"})
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (d duel) journal() migrate.Journal {
 	if err != nil || !found {
 		d.b.Fatalf("claim: %v, %v", found, err)
 	}
-	journal, _ := s.Journals(claim)
+	journal := s.Journals(claim).Content
 	return journal
 }
 

@@ -46,6 +46,8 @@ CREATE TABLE moves (
     passes           BIGINT NOT NULL,
     quiet            BIGINT NOT NULL,
     quiet_at         BIGINT NOT NULL,
+    brought          BIGINT NOT NULL,
+    kept_until       BIGINT NOT NULL,
     started_at       BIGINT NOT NULL,
     ended_at         BIGINT NOT NULL,
     epoch            BIGINT NOT NULL,
@@ -106,6 +108,8 @@ CREATE TABLE move_runs (
     passes           BIGINT NOT NULL,
     quiet            BIGINT NOT NULL,
     quiet_at         BIGINT NOT NULL,
+    brought          BIGINT NOT NULL,
+    kept_until       BIGINT NOT NULL,
     started_at       BIGINT NOT NULL,
     ended_at         BIGINT NOT NULL,
     epoch            BIGINT NOT NULL,
@@ -119,6 +123,7 @@ CREATE TABLE events (
     at               BIGINT NOT NULL,
     kind             TEXT NOT NULL,
     phase            TEXT NOT NULL,
+    step             TEXT NOT NULL,
     state            TEXT NOT NULL,
     text             TEXT NOT NULL,
     attempt          BIGINT NOT NULL,
@@ -126,12 +131,16 @@ CREATE TABLE events (
     next_at          BIGINT NOT NULL,
     items            BIGINT NOT NULL,
     bytes            BIGINT NOT NULL,
+    brought          BIGINT NOT NULL,
     finding          TEXT NOT NULL
 );
 CREATE INDEX events_by_move ON events (move_id, run_id, id);
 
+-- The journals of content. way is '' from source to target and 'back' for the way back,
+-- where folder_id and item_id are the target's and ref is the source's.
 CREATE TABLE folders (
     move_id   TEXT NOT NULL,
+    way       TEXT NOT NULL,
     folder_id TEXT NOT NULL,
     path      TEXT NOT NULL,
     ref       TEXT NOT NULL,
@@ -140,12 +149,14 @@ CREATE TABLE folders (
     items     BIGINT NOT NULL,
     bytes     BIGINT NOT NULL,
     skips     BIGINT NOT NULL,
-    PRIMARY KEY (move_id, folder_id)
+    PRIMARY KEY (move_id, way, folder_id)
 );
+CREATE INDEX folders_by_ref ON folders (move_id, way, ref);
 
 CREATE TABLE intents (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     move_id   TEXT NOT NULL,
+    way       TEXT NOT NULL,
     folder_id TEXT NOT NULL,
     run_id    TEXT NOT NULL,
     epoch     BIGINT NOT NULL,
@@ -155,13 +166,16 @@ CREATE TABLE intents (
     mark      TEXT NOT NULL,
     planned   BLOB NOT NULL
 );
-CREATE INDEX intents_open ON intents (move_id, folder_id, id) WHERE closed_at = 0;
+CREATE INDEX intents_open ON intents (move_id, way, folder_id, id) WHERE closed_at = 0;
 
 -- The ledger: one row per chunk, under the number of its intent.
 CREATE TABLE chunks (
     intent_id BIGINT NOT NULL PRIMARY KEY,
     move_id   TEXT NOT NULL,
+    way       TEXT NOT NULL,
     folder_id TEXT NOT NULL,
+    ref       TEXT NOT NULL,   -- the intent's
+    edit      BIGINT NOT NULL, -- 1: nothing was added, what was there has been changed
     run_id    TEXT NOT NULL,
     epoch     BIGINT NOT NULL,
     at        BIGINT NOT NULL,
@@ -169,12 +183,15 @@ CREATE TABLE chunks (
     bytes     BIGINT NOT NULL,
     done      BLOB NOT NULL
 );
-CREATE INDEX chunks_by_folder ON chunks (move_id, folder_id, intent_id);
-CREATE INDEX chunks_by_run ON chunks (move_id, run_id, items, bytes);
+CREATE INDEX chunks_by_folder ON chunks (move_id, way, folder_id, intent_id);
+CREATE INDEX chunks_by_ref ON chunks (move_id, way, ref, intent_id);
+CREATE INDEX chunks_by_run ON chunks (move_id, way, run_id, items, bytes);
+CREATE INDEX chunks_by_move ON chunks (move_id, intent_id);
 
 CREATE TABLE skips (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     move_id       TEXT NOT NULL,
+    way           TEXT NOT NULL,
     folder_id     TEXT NOT NULL,
     item_id       TEXT NOT NULL,
     run_id        TEXT NOT NULL,
@@ -188,8 +205,8 @@ CREATE TABLE skips (
     mended_run    TEXT NOT NULL,   -- the run in which the item was written after all
     mended_at     BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX skips_standing ON skips (move_id, folder_id, item_id) WHERE mended_at = 0;
-CREATE INDEX skips_by_move ON skips (move_id, id);
+CREATE UNIQUE INDEX skips_standing ON skips (move_id, way, folder_id, item_id) WHERE mended_at = 0;
+CREATE INDEX skips_by_move ON skips (move_id, way, id);
 
 -- Directory work that is not part of a move: staging, undoing, cleaning.
 CREATE TABLE jobs (
