@@ -18,7 +18,7 @@ import (
 func (m *Mover) Advance(ctx context.Context, claim Claim) error {
 	w := &work{claim: claim, move: claim.Move}
 	journals := m.Store.Journals(claim)
-	w.content, w.changes = journals.Content, journals.Changes
+	w.content, w.backward, w.changes = journals.Content, journals.Back, journals.Changes
 	if w.move.StartedAt.IsZero() {
 		w.move.StartedAt = time.Now().UTC()
 	}
@@ -39,7 +39,7 @@ func (m *Mover) Advance(ctx context.Context, claim Claim) error {
 func (m *Mover) advance(ctx context.Context, w *work) (goesOn bool, err error) {
 	w.move.Of = m.Attempts
 	w.move.Reason, w.move.Hint, w.move.NextAt = "", "", time.Time{}
-	w.move.State = stateIn(w.move.Phase)
+	w.move.State = stateIn(w.move.Phase, w.move.Step)
 	verdict, err := m.try(ctx, w)
 	switch {
 	case errors.Is(err, errStopping):
@@ -50,6 +50,8 @@ func (m *Mover) advance(ctx context.Context, w *work) (goesOn bool, err error) {
 		return false, errors.Join(context.Cause(ctx), m.save(ctx, w))
 	case err != nil:
 		return false, m.failedAttempt(ctx, w, err)
+	case verdict.hold:
+		return false, m.hold(ctx, w, verdict.reason)
 	case !verdict.until.IsZero():
 		return false, m.wait(ctx, w, verdict)
 	}
@@ -70,6 +72,9 @@ var errStopping = errors.New("stopping")
 // try runs the step, and once more at once if it failed in a way that asks for it.
 func (m *Mover) try(ctx context.Context, w *work) (Verdict, error) {
 	step := m.steps[w.move.Phase]
+	if w.move.Phase == m.Until {
+		step = m.refresh
+	}
 	verdict, err := step(ctx, w)
 	if e := migrate.AsError(err); e != nil && e.Retry == migrate.Now && ctx.Err() == nil {
 		m.Logger.Debug("tried again at once", "mailbox", w.move.Identity, "phase", w.move.Phase, "err", err)
@@ -89,12 +94,15 @@ func fatal(err error) bool {
 	return e != nil && (e.Reach == migrate.WholeRun || e.Reach == migrate.OneServer && e.Retry == migrate.Never)
 }
 
-// stateIn returns the state of a move that is at work in the phase.
-func stateIn(p Phase) State {
+// stateIn returns the state of a move that is at work in the phase, and the step.
+func stateIn(p Phase, step string) State {
+	if p == PhaseSwitch && (step == "" || step == StepGate) {
+		return Ready
+	}
 	switch p {
 	case PhaseMatch, PhaseStage, PhaseSettle, PhaseOpen, PhaseCopy:
 		return Moving
-	case PhaseSwitch, PhaseClean, PhaseVerify:
+	case PhaseSwitch, PhaseClean, PhaseVerify, PhaseRollback:
 		return Switching
 	case PhaseDone:
 		return Moved
@@ -105,6 +113,10 @@ func stateIn(p Phase) State {
 // phaseDone moves on to the next phase, or to the end.
 func (m *Mover) phaseDone(ctx context.Context, w *work) error {
 	done := w.event(EventPhase, string(w.move.Phase)+" done")
+	if w.move.Phase == PhaseRollback {
+		w.move.State, w.move.Step, w.move.EndedAt = RolledBack, "", time.Now().UTC()
+		return m.save(ctx, w, done, w.event(EventEnded, string(w.move.State)))
+	}
 	w.move.Phase, w.move.Step, w.move.Attempt = w.move.Phase.Next(), "", 0
 	if w.move.Phase == PhaseSwitch {
 		w.move.State = Ready
@@ -150,6 +162,9 @@ func (m *Mover) wait(ctx context.Context, w *work, v Verdict) error {
 
 func (m *Mover) fail(ctx context.Context, w *work, cause error, reason string) error {
 	m.Logger.Debug("move failed", "mailbox", w.move.Identity, "phase", w.move.Phase, "err", cause)
+	if turned, err := m.turnBack(ctx, w, reason); turned || err != nil {
+		return err
+	}
 	w.move.State, w.move.Reason, w.move.EndedAt = Failed, reason, time.Now().UTC()
 	var forbidden *forbiddenError
 	if errors.As(cause, &forbidden) {
@@ -198,4 +213,28 @@ func forbid(findings []migrate.Finding) error {
 		return &forbiddenError{stop}
 	}
 	return nil
+}
+
+// hold leaves the move as it stands for the rest of the run. Nothing is wrong with it.
+func (m *Mover) hold(ctx context.Context, w *work, why string) error {
+	w.move.State, w.move.Reason, w.move.NextAt = Ready, why, time.Time{}
+	var events []Event
+	if was := w.claim.Move; why != "" && (was.State != Ready || was.Reason != why) {
+		events = append(events, w.event(EventWait, why))
+	}
+	if err := m.save(ctx, w, events...); err != nil {
+		return err
+	}
+	return ErrHeld
+}
+
+// refresh takes the place of the phase before which the run stops: it brings over what
+// has come in since the move was there the last time, and leaves it at that.
+func (m *Mover) refresh(ctx context.Context, w *work) (Verdict, error) {
+	if !w.fresh && w.move.Phase == PhaseSwitch && (w.move.Step == "" || w.move.Step == StepGate) {
+		if verdict, err := m.copy(ctx, w); err != nil || verdict != Done {
+			return verdict, err
+		}
+	}
+	return Verdict{hold: true}, nil
 }

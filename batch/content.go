@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"reforest/directory"
 	"reforest/migrate"
 )
 
@@ -13,38 +14,62 @@ import (
 // someone who watches, seldom enough to cost nothing.
 const progressEvery = 2 * time.Second
 
+// A way is a direction in which content is brought.
+type way int
+
+const (
+	wayForth way = iota // from the source to the target
+	wayBack             // from the target to the source
+)
+
 // withMailboxes runs fn on the person's two mailboxes and closes them.
 func (m *Mover) withMailboxes(ctx context.Context, w *work, fn func(migrate.Source, migrate.Target) error) error {
+	return m.withMailboxesOf(ctx, w, wayForth, fn)
+}
+
+// withMailboxesOf is withMailboxes for the way: the mailbox that is read comes first.
+func (m *Mover) withMailboxesOf(ctx context.Context, w *work, along way, fn func(migrate.Source, migrate.Target) error) error {
 	if err := m.person(ctx, w); err != nil {
 		return err
 	}
 	if w.pair.Target == nil {
 		return fmt.Errorf("%s has no twin in the target forest any more", w.move.Identity)
 	}
-	source, closeSource, err := m.Mailboxes.OpenSource(ctx, w.pair.Source)
+	from, to := directory.Source, directory.Target
+	reads, writes := w.pair.Source, w.pair.Target
+	if along == wayBack {
+		from, to, reads, writes = to, from, writes, reads
+	}
+	source, closeSource, err := m.Mailboxes.OpenSource(ctx, from, reads)
 	if err != nil {
-		return fmt.Errorf("open the source mailbox: %w", err)
+		return fmt.Errorf("open the %s mailbox: %w", from, err)
 	}
 	// A connection that cannot be closed politely has been closed all the same.
 	defer func() { _ = closeSource.Close() }()
-	target, closeTarget, err := m.Mailboxes.OpenTarget(ctx, w.pair.Target)
+	target, closeTarget, err := m.Mailboxes.OpenTarget(ctx, to, writes)
 	if err != nil {
-		return fmt.Errorf("open the target mailbox: %w", err)
+		return fmt.Errorf("open the %s mailbox: %w", to, err)
 	}
 	defer func() { _ = closeTarget.Close() }()
 	return fn(source, target)
 }
 
-// pass makes one content pass; a whole one looks at every item, also where earlier
-// passes have been. errStopping: the operator ended it early.
-func (m *Mover) pass(ctx context.Context, w *work, whole bool) (sum migrate.Summary, err error) {
+// pass makes one content pass to the target; a whole one looks at every item, also where
+// earlier passes have been. errStopping: the operator ended it early.
+func (m *Mover) pass(ctx context.Context, w *work, whole bool) (migrate.Summary, error) {
+	return m.passOf(ctx, w, wayForth, whole)
+}
+
+// passOf makes one content pass along the way.
+func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum migrate.Summary, err error) {
 	options := migrate.Options{
 		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping, Whole: whole,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	count := w.counter(along)
 	options.Progress = func(s migrate.Summary) {
-		w.count(s)
+		count(s)
 		if time.Since(w.saved) < progressEvery {
 			return
 		}
@@ -52,11 +77,15 @@ func (m *Mover) pass(ctx context.Context, w *work, whole bool) (sum migrate.Summ
 			cancel(err) // the store is the only truth: without it nothing goes on
 		}
 	}
-	err = m.withMailboxes(ctx, w, func(source migrate.Source, target migrate.Target) (err error) {
-		sum, err = migrate.Copy(ctx, source, target, w.content, options)
+	if err := m.resolveOther(ctx, w, along); err != nil {
+		return sum, err
+	}
+	journal := w.journal(along)
+	err = m.withMailboxesOf(ctx, w, along, func(source migrate.Source, target migrate.Target) (err error) {
+		sum, err = migrate.Copy(ctx, source, target, journal, options)
 		return err
 	})
-	w.count(sum)
+	count(sum)
 	if sum.Brought > 0 {
 		w.move.Attempt = 0 // it gets on: an attempt that brought something has not failed
 	}
@@ -67,6 +96,34 @@ func (m *Mover) pass(ctx context.Context, w *work, whole bool) (sum migrate.Summ
 		err = errStopping
 	}
 	return sum, errors.Join(err, m.noteFlags(ctx, w, sum))
+}
+
+// journal returns the journal of what is brought along the way.
+func (w *work) journal(along way) migrate.Journal {
+	if along == wayBack {
+		return w.backward
+	}
+	return w.content
+}
+
+// opposite returns the other way.
+func (along way) opposite() way { return wayForth + wayBack - along }
+
+// resolveOther closes what a process that was killed left open on the other way: until it
+// is known what of it landed, nothing can be said of what is new here.
+func (m *Mover) resolveOther(ctx context.Context, w *work, along way) error {
+	ledger, ok := w.journal(along.opposite()).(migrate.Ledger)
+	if !ok {
+		return nil
+	}
+	open, err := ledger.Open(ctx)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return m.withMailboxesOf(ctx, w, along.opposite(), func(_ migrate.Source, target migrate.Target) error {
+		_, err := migrate.Resolve(ctx, target, ledger, migrate.Options{Grace: m.Grace})
+		return err
+	})
 }
 
 // noteFlags puts on record what the target would not take of flags and keywords.
@@ -88,22 +145,29 @@ func higher(a, b int64) int64 {
 	return max(a, b)
 }
 
-// count takes over how far the content has come. A pass that ended before it could
-// add up says nothing.
-func (w *work) count(s migrate.Summary) {
-	if s == (migrate.Summary{}) {
-		return
+// counter returns what takes over how far a pass along the way has come. A pass that
+// ended before it could add up says nothing.
+func (w *work) counter(along way) func(migrate.Summary) {
+	brought := w.move.Brought
+	return func(s migrate.Summary) {
+		if s == (migrate.Summary{}) {
+			return
+		}
+		w.move.Brought = brought + s.Brought
+		if along == wayBack {
+			return
+		}
+		w.move.Items, w.move.Bytes, w.move.Skips = s.Items, s.Bytes, s.Skips
+		w.move.TotalItems, w.move.TotalBytes = s.TotalItems, s.TotalBytes
 	}
-	w.move.Items, w.move.Bytes, w.move.Skips = s.Items, s.Bytes, s.Skips
-	w.move.TotalItems, w.move.TotalBytes = s.TotalItems, s.TotalBytes
 }
 
 // copy makes the first pass.
 func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
-	_, err := m.pass(ctx, w, false)
-	if err != nil {
+	if _, err := m.pass(ctx, w, false); err != nil {
 		return Done, err
 	}
+	w.fresh = true
 	return Done, m.passDone(ctx, w)
 }
 
@@ -114,103 +178,4 @@ func (m *Mover) passDone(ctx context.Context, w *work) error {
 
 func passWords(move Move) string {
 	return fmt.Sprintf("pass %d: %d items in all, %d skipped", move.Passes, move.Items, move.Skips)
-}
-
-// The steps of the switch, in their order. Before deliver a move can step back by
-// itself; afterwards it goes forward.
-const (
-	stepDeliver    = "deliver"    // the target keeps what it gets
-	stepForward    = "forward"    // the source passes on what it gets
-	stepTail       = "tail"       // what was on its way is fetched
-	stepDisconnect = "disconnect" // the source becomes a mail user
-)
-
-// quietPasses is how many tail passes in a row must bring nothing.
-const quietPasses = 2
-
-// switchOver changes which side delivers, so that no message is lost and none
-// loops. Step is stored after each part; a part that is repeated finds nothing to do.
-func (m *Mover) switchOver(ctx context.Context, w *work) (Verdict, error) {
-	parts := []struct {
-		name string
-		run  step
-	}{
-		{stepDeliver, m.turn(m.Directories.PlanDeliver)},
-		{stepForward, m.turn(m.Directories.PlanForward)},
-		{stepTail, m.tail},
-		{stepDisconnect, m.disconnect},
-	}
-	first := 0
-	for i, part := range parts {
-		if w.move.Step == part.name {
-			first = i
-		}
-	}
-	for i, part := range parts[first:] {
-		w.move.Step = part.name
-		if verdict, err := part.run(ctx, w); err != nil || verdict != Done {
-			return verdict, err
-		}
-		if next := first + i + 1; next < len(parts) {
-			w.move.Step = parts[next].name
-		}
-		if part.name != stepTail { // disconnect may send back to it, and must not do so for ever
-			w.move.Attempt = 0
-		}
-		if err := m.save(ctx, w, w.event(EventStep, part.name+" done")); err != nil {
-			return Done, err
-		}
-	}
-	return Done, nil
-}
-
-// turn returns the part of the switch that carries out the plan. What the source got
-// since it was staged comes first: the plan may need it.
-func (m *Mover) turn(plan planner) step {
-	return func(ctx context.Context, w *work) (Verdict, error) {
-		if verdict, err := m.carry(ctx, w, m.Directories.PlanStage); err != nil || verdict != Done {
-			return verdict, err
-		}
-		return m.carry(ctx, w, plan)
-	}
-}
-
-// disconnect turns the source into a mail user, unless the last look for late mail is
-// so long ago that it has to be taken again.
-func (m *Mover) disconnect(ctx context.Context, w *work) (Verdict, error) {
-	if time.Since(w.move.QuietAt) > m.Drain+10*m.Interval {
-		w.move.Step, w.move.Quiet = stepTail, 0
-		return Wait(time.Now(), "late mail: the last look is too long ago"), nil
-	}
-	return m.turn(m.Directories.PlanDisconnect)(ctx, w)
-}
-
-// tail makes passes until two in a row, one drain interval apart, bring nothing.
-func (m *Mover) tail(ctx context.Context, w *work) (Verdict, error) {
-	if w.move.Quiet >= quietPasses {
-		return Done, nil
-	}
-	if due := w.move.QuietAt.Add(m.Drain); w.move.Quiet > 0 && time.Now().Before(due) {
-		return Wait(due, drainWords(w.move)), nil
-	}
-	sum, err := m.pass(ctx, w, false)
-	if err != nil {
-		return Done, err
-	}
-	w.move.Quiet++
-	if !sum.Quiet() {
-		w.move.Quiet = 0
-	}
-	w.move.QuietAt = time.Now().UTC()
-	if err := m.passDone(ctx, w); err != nil {
-		return Done, err
-	}
-	if w.move.Quiet >= quietPasses {
-		return Done, nil
-	}
-	return Wait(w.move.QuietAt.Add(m.Drain), drainWords(w.move)), nil
-}
-
-func drainWords(move Move) string {
-	return fmt.Sprintf("late mail: %d of %d looks found nothing more", move.Quiet, quietPasses)
 }

@@ -28,10 +28,13 @@ const (
 	Moved          State = "Moved"
 	MovedWithSkips State = "Moved with skips"
 	Failed         State = "Failed"
+	RolledBack     State = "Rolled back"
 )
 
 // Ended reports whether nothing more happens to a move in this state by itself.
-func (s State) Ended() bool { return s == Moved || s == MovedWithSkips || s == Failed }
+func (s State) Ended() bool {
+	return s == Moved || s == MovedWithSkips || s == Failed || s == RolledBack
+}
 
 // A Phase is one step of a move.
 type Phase string
@@ -47,9 +50,11 @@ const (
 	PhaseClean  Phase = "clean"
 	PhaseVerify Phase = "verify"
 	PhaseDone   Phase = "done"
+	// PhaseRollback takes the switch back. No other phase leads to it, nor it to one.
+	PhaseRollback Phase = "rollback"
 )
 
-// Phases lists the phases in their order, without PhaseDone.
+// Phases lists the phases of a move in their order, without PhaseDone and PhaseRollback.
 func Phases() []Phase {
 	return []Phase{PhaseMatch, PhaseStage, PhaseSettle, PhaseOpen, PhaseCopy, PhaseSwitch, PhaseClean, PhaseVerify}
 }
@@ -112,8 +117,9 @@ type Move struct {
 	Passes     int       // content passes made
 	Quiet      int       // tail passes in a row that brought nothing
 	QuietAt    time.Time // when the last of them ended
-	Brought    int64     // late messages fetched in the tail of the present switch
+	Brought    int64     // late messages fetched since the switch, the step back or the rollback began
 	KeptUntil  time.Time // when the store forgets the disconnected mailbox; zero: it is not disconnected
+	Cause      string    // why the switch steps back; "": it does not
 
 	StartedAt time.Time // first touched; zero if never
 	EndedAt   time.Time // reached its end; zero if not
@@ -124,10 +130,22 @@ type Move struct {
 type Run struct {
 	ID      RunID
 	Batch   ID
+	Kind    RunKind
 	BeganAt time.Time
 	EndedAt time.Time // zero while it runs, or if it was killed
 	Outcome Outcome
 }
+
+// A RunKind is what a Run does.
+type RunKind string
+
+// The kinds of runs.
+const (
+	RunWhole    RunKind = "run"      // all phases, to the end
+	RunSync     RunKind = "sync"     // content, up to the switch
+	RunSwitch   RunKind = "switch"   // those that are ready, to the end
+	RunRollback RunKind = "rollback" // back to the source
+)
 
 // An Outcome is how a run ended.
 type Outcome string
@@ -162,7 +180,6 @@ type Event struct {
 	At      time.Time
 	Kind    EventKind
 	Phase   Phase
-	Step    string // where in the phase: "tail", "disconnect"; "" if nowhere in particular
 	State   State
 	Text    string // reason, step or pass, in one sentence
 	Attempt int
@@ -170,6 +187,7 @@ type Event struct {
 	NextAt  time.Time
 	Items   int64
 	Bytes   int64
-	Brought int64            // items brought by the pass that the event tells of
+	Step    string           // of the switch or the rollback, where the move was in one
+	Brought int64            // see Move.Brought
 	Finding *migrate.Finding // set for EventFinding
 }

@@ -13,10 +13,10 @@ import (
 
 // Mailboxes opens the mailbox of a move on both sides. cmd implements it.
 type Mailboxes interface {
-	// OpenSource opens the person's mailbox where it comes from.
-	OpenSource(ctx context.Context, person *directory.Recipient) (migrate.Source, io.Closer, error)
-	// OpenTarget opens the mailbox of the person's twin.
-	OpenTarget(ctx context.Context, twin *directory.Recipient) (migrate.Target, io.Closer, error)
+	// OpenSource opens the recipient's mailbox on that side to read it.
+	OpenSource(ctx context.Context, side directory.Side, owner *directory.Recipient) (migrate.Source, io.Closer, error)
+	// OpenTarget opens the recipient's mailbox on that side to write it.
+	OpenTarget(ctx context.Context, side directory.Side, owner *directory.Recipient) (migrate.Target, io.Closer, error)
 }
 
 // Defaults of Config.
@@ -24,6 +24,13 @@ const (
 	DefaultInterval = 30 * time.Second
 	DefaultAttempts = 20
 	DefaultDrain    = 15 * time.Minute
+	// DefaultDelta is few enough for a tail pass of seconds.
+	DefaultDelta = 500
+	// DefaultRoom takes some large messages.
+	DefaultRoom = 50 << 20
+	// DefaultRetention is how long Exchange keeps a disconnected mailbox unless told
+	// otherwise (Set-MailboxDatabase, MailboxRetention).
+	DefaultRetention = 30 * 24 * time.Hour
 )
 
 // A Config says how moves are carried forward.
@@ -42,8 +49,17 @@ type Config struct {
 	// Stopping is closed when the operator has asked to stop: the item in hand is
 	// finished, the move saved, nothing new begun. nil is never.
 	Stopping <-chan struct{}
-	Notify   func(Move, Event) // told of every event after it is stored; nil is nobody
-	Logger   *slog.Logger      // for what an operator has to know beyond events; required
+
+	Until     Phase         // moves go no further than before this phase; "" is to their end
+	Canary    int           // the first so many of a batch are switched before any other; 0 is none
+	StopAfter int           // failed moves of a batch after which no further switch begins; 0 is any number
+	Delta     int64         // items that the last pass before the switch may bring; 0 is DefaultDelta
+	Room      int64         // bytes that the target mailbox must have room for; 0 is DefaultRoom, negative none
+	Retention time.Duration // for which a disconnected mailbox is kept where its database does not say; 0 is DefaultRetention
+	Routes    Routes        // proves that mail finds its way before a switch; nil is not proved
+
+	Notify func(Move, Event) // told of every event after it is stored; nil is nobody
+	Logger *slog.Logger      // for what an operator has to know beyond events; required
 }
 
 // A Mover carries moves forward, one step at a time.
@@ -67,6 +83,15 @@ func NewMover(c Config) *Mover {
 	if c.Drain == 0 {
 		c.Drain = DefaultDrain
 	}
+	if c.Delta == 0 {
+		c.Delta = DefaultDelta
+	}
+	if c.Room == 0 {
+		c.Room = DefaultRoom
+	}
+	if c.Retention == 0 {
+		c.Retention = DefaultRetention
+	}
 	if c.Notify == nil {
 		c.Notify = func(Move, Event) {}
 	}
@@ -80,6 +105,8 @@ func NewMover(c Config) *Mover {
 		PhaseSwitch: m.switchOver,
 		PhaseClean:  m.clean,
 		PhaseVerify: m.verify,
+
+		PhaseRollback: m.rollback,
 	}
 	return m
 }
@@ -89,6 +116,7 @@ type Verdict struct {
 	until  time.Time // zero: done
 	reason string
 	failed bool // the wait follows a failed attempt, and counts as one
+	hold   bool // the move goes no further in this run, for the reason if there is one
 }
 
 // Done says that the phase has reached its end.
@@ -100,12 +128,14 @@ func Wait(until time.Time, reason string) Verdict { return Verdict{until: until,
 
 // A work is a claimed move on its way, with all that a step needs.
 type work struct {
-	claim   Claim
-	move    Move // as it will be committed
-	content migrate.Journal
-	changes directory.Journal
-	pair    directory.Pair // read by person
-	saved   time.Time      // when progress was last stored
+	claim    Claim
+	move     Move // as it will be committed
+	content  migrate.Journal
+	backward migrate.Journal
+	changes  directory.Journal
+	pair     directory.Pair // read by person
+	saved    time.Time      // when progress was last stored
+	fresh    bool           // a first pass was made just now
 }
 
 // event returns an event of this move.
@@ -113,8 +143,21 @@ func (w *work) event(kind EventKind, text string) Event {
 	return Event{
 		Run: w.claim.Run, Move: w.move.ID, At: time.Now().UTC(), Kind: kind, Phase: w.move.Phase,
 		State: w.move.State, Text: text, Attempt: w.move.Attempt, Of: w.move.Of, NextAt: w.move.NextAt,
-		Items: w.move.Items, Bytes: w.move.Bytes,
+		Items: w.move.Items, Bytes: w.move.Bytes, Step: w.move.Step, Brought: w.move.Brought,
 	}
+}
+
+// What an event says of a step.
+const (
+	StepBegun = "begun"
+	StepDone  = "done"
+)
+
+// step returns the event that the step has begun or is done.
+func (w *work) step(name, what string) Event {
+	e := w.event(EventStep, name+" "+what)
+	e.Step = name
+	return e
 }
 
 // save stores the move with the events and tells of them.

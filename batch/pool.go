@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -15,21 +16,23 @@ type Pool struct {
 	Store    Store
 	Advance  func(context.Context, Claim) error // see Mover.Advance
 	Workers  int                                // moves at once; 0 is DefaultWorkers
+	Phases   []Phase                            // see Want.Phases
+	Only     []MoveID                           // see Want.Only
 	Stopping <-chan struct{}                    // closed: nothing new is begun; nil is never
 }
 
-// Run carries the batch's moves forward until all have ended, Stopping is closed,
-// ctx ends or a worker meets an error that no move is to blame for. It returns when
+// Run carries the batch's moves forward until all have ended or are held, Stopping is
+// closed, ctx ends or a worker meets an error that no move is to blame for. It returns when
 // every worker has returned.
 func (p *Pool) Run(ctx context.Context, run RunID, id ID) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := &poolRun{Pool: p, want: Want{Run: run, Batch: id}, finished: make(chan finished)}
+	r := &poolRun{Pool: p, want: Want{Run: run, Batch: id, Phases: p.Phases, Only: p.Only}, finished: make(chan finished)}
 	err := r.dispatch(ctx)
 	if err != nil {
 		cancel(err)
 	}
-	for len(r.want.Not) > 0 {
+	for r.inHand > 0 {
 		err = errors.Join(err, r.take(<-r.finished))
 	}
 	return err
@@ -43,7 +46,8 @@ type finished struct {
 
 type poolRun struct {
 	*Pool
-	want     Want // Not: in hand
+	want     Want // Not: in hand, or held
+	inHand   int
 	finished chan finished
 }
 
@@ -78,6 +82,7 @@ func (r *poolRun) start(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	r.want.Not = append(r.want.Not, claim.Move.ID)
+	r.inHand++
 	go func() { r.finished <- finished{claim.Move.ID, r.Advance(ctx, claim)} }()
 	return true, nil
 }
@@ -87,24 +92,23 @@ func (r *poolRun) free() bool {
 	if workers == 0 {
 		workers = DefaultWorkers
 	}
-	return len(r.want.Not) < workers
+	return r.inHand < workers
 }
 
 // next returns when the first waiting move is due, and whether any is left at all.
 func (r *poolRun) next(ctx context.Context) (next time.Time, open bool, err error) {
 	if closed(r.Stopping) {
-		return time.Time{}, len(r.want.Not) > 0, nil
+		return time.Time{}, r.inHand > 0, nil
 	}
 	for move, err := range r.Store.Moves(ctx, Query{Batch: r.want.Batch, Open: true}) {
 		if err != nil {
 			return next, false, err
 		}
-		open = true
-		if !contains(r.want.Not, move.ID) && (next.IsZero() || move.NextAt.Before(next)) {
-			next = move.NextAt
+		if r.want.Takes(move) && (!open || move.NextAt.Before(next)) {
+			next, open = move.NextAt, true
 		}
 	}
-	return next, open || len(r.want.Not) > 0, nil
+	return next, open || r.inHand > 0, nil
 }
 
 // pause waits until a worker is done, a waiting move is due, or the run stops.
@@ -121,7 +125,7 @@ func (r *poolRun) pause(ctx context.Context, next time.Time) (done bool, err err
 	case <-due:
 		return false, nil
 	case <-r.stopNow():
-		return len(r.want.Not) == 0, nil
+		return r.inHand == 0, nil
 	case <-ctx.Done():
 		return true, context.Cause(ctx)
 	}
@@ -129,30 +133,20 @@ func (r *poolRun) pause(ctx context.Context, next time.Time) (done bool, err err
 
 // stopNow fires when the run is stopping, unless workers still have to be waited for.
 func (r *poolRun) stopNow() <-chan struct{} {
-	if len(r.want.Not) > 0 {
+	if r.inHand > 0 {
 		return nil
 	}
 	return r.Stopping
 }
 
-// take puts a worker's move out of hand.
+// take puts a worker's move out of hand. One that is held is not handed out again.
 func (r *poolRun) take(f finished) error {
-	for i, id := range r.want.Not {
-		if id == f.move {
-			r.want.Not = append(r.want.Not[:i:i], r.want.Not[i+1:]...)
-			break
-		}
+	r.inHand--
+	if errors.Is(f.err, ErrHeld) {
+		return nil
 	}
+	r.want.Not = slices.DeleteFunc(r.want.Not, func(id MoveID) bool { return id == f.move })
 	return f.err
-}
-
-func contains(ids []MoveID, id MoveID) bool {
-	for _, other := range ids {
-		if id == other {
-			return true
-		}
-	}
-	return false
 }
 
 func closed(c <-chan struct{}) bool {

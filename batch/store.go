@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"reforest/directory"
@@ -21,6 +22,22 @@ type Want struct {
 	Batch ID
 	Now   time.Time // a waiting move is due when its NextAt is not after this
 	Not   []MoveID  // already in hand
+
+	Phases []Phase  // only moves in one of these; none: in any but PhaseRollback
+	Only   []MoveID // only these; none: any
+}
+
+// Takes reports whether the move is one of those that are wanted, whenever it is due.
+func (w Want) Takes(m Move) bool {
+	switch {
+	case m.Batch != w.Batch || m.State.Ended() || slices.Contains(w.Not, m.ID):
+		return false
+	case len(w.Only) > 0 && !slices.Contains(w.Only, m.ID):
+		return false
+	case len(w.Phases) == 0:
+		return m.Phase != PhaseRollback
+	}
+	return slices.Contains(w.Phases, m.Phase)
 }
 
 // A Claim is one worker's hold on a move. Move.Epoch is the claim's epoch.
@@ -80,9 +97,12 @@ var ErrBatchChanged = errors.New("the batch is locked with other rows")
 
 // Runs keeps the record of runs.
 type Runs interface {
-	// Begin records the run, and gives the failed moves of its batch another chance:
-	// they are Planned again, in the phase in which they failed.
-	Begin(ctx context.Context, run Run) error
+	// Begin records the run and makes the moves ready for it: those named, or, if none
+	// is, all of its batch. Failed ones get another chance: they are Planned again, in the
+	// phase in which they failed. Those that were rolled back begin anew where they are
+	// named. A RunRollback sends those that are named on their way back, unless they are
+	// on it or have come to its end; no other run touches moves that are on their way back.
+	Begin(ctx context.Context, run Run, only ...MoveID) error
 	End(ctx context.Context, id RunID, at time.Time, outcome Outcome) error
 }
 

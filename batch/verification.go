@@ -81,13 +81,13 @@ func switched(p Phase) bool { return p == PhaseClean || p == PhaseVerify || p ==
 
 // content compares the mailboxes with what the store says was moved.
 func (v *Verification) content(ctx context.Context, move Move, pair directory.Pair) ([]migrate.Finding, error) {
-	source, closeSource, err := v.Mailboxes.OpenSource(ctx, pair.Source)
+	source, closeSource, err := v.Mailboxes.OpenSource(ctx, directory.Source, pair.Source)
 	if err != nil {
 		return nil, fmt.Errorf("open the source mailbox: %w", err)
 	}
 	// A connection that cannot be closed politely has been closed all the same.
 	defer func() { _ = closeSource.Close() }()
-	target, closeTarget, err := v.Mailboxes.OpenTarget(ctx, pair.Target)
+	target, closeTarget, err := v.Mailboxes.OpenTarget(ctx, directory.Target, pair.Target)
 	if err != nil {
 		return nil, fmt.Errorf("open the target mailbox: %w", err)
 	}

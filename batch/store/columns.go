@@ -15,7 +15,7 @@ const moveColumns = `id, batch_id, seq, identity, target_database, bad_item_limi
 	display_name, mail, source_dn, source_guid, target_dn, target_guid,
 	state, phase, step, reason, hint, attempt, attempts_allowed, next_at,
 	total_items, total_bytes, items, bytes, skips, passes, quiet, quiet_at,
-	brought, kept_until,
+	brought, kept_until, cause,
 	started_at, ended_at, epoch`
 
 // keyColumns follow them in the table moves, in the order of keyValues.
@@ -54,7 +54,7 @@ func moveValues(m batch.Move) []any {
 		m.DisplayName, string(m.Mail), m.SourceDN, guidText(m.SourceGUID), m.TargetDN, guidText(m.TargetGUID),
 		string(m.State), string(m.Phase), m.Step, m.Reason, m.Hint, m.Attempt, m.Of, micros(m.NextAt),
 		m.TotalItems, m.TotalBytes, m.Items, m.Bytes, m.Skips, m.Passes, m.Quiet, micros(m.QuietAt),
-		m.Brought, micros(m.KeptUntil),
+		m.Brought, micros(m.KeptUntil), m.Cause,
 		micros(m.StartedAt), micros(m.EndedAt), m.Epoch,
 	}
 }
@@ -75,7 +75,7 @@ func scanMove(rows *sql.Rows) (batch.Move, error) {
 		&m.DisplayName, &m.Mail, &m.SourceDN, &sourceGUID, &m.TargetDN, &targetGUID,
 		&m.State, &m.Phase, &m.Step, &m.Reason, &m.Hint, &m.Attempt, &m.Of, &nextAt,
 		&m.TotalItems, &m.TotalBytes, &m.Items, &m.Bytes, &m.Skips, &m.Passes, &m.Quiet, &quietAt,
-		&m.Brought, &keptUntil,
+		&m.Brought, &keptUntil, &m.Cause,
 		&startedAt, &endedAt, &m.Epoch,
 	)
 	if err != nil {

@@ -99,7 +99,7 @@ func due(ctx context.Context, t *tx, want batch.Want) (batch.Move, bool, error) 
 	var move batch.Move
 	found := false
 	err = each(rows, scanMove, func(one batch.Move) (bool, error) {
-		if slices.Contains(want.Not, one.ID) {
+		if !want.Takes(one) {
 			return true, nil
 		}
 		move, found = one, true

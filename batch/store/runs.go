@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"reforest/batch"
@@ -13,20 +14,73 @@ import (
 var _ batch.Runs = (*Store)(nil)
 
 // Begin is batch.Runs'. A run whose ID is there already is an error.
-func (s *Store) Begin(ctx context.Context, run batch.Run) error {
+func (s *Store) Begin(ctx context.Context, run batch.Run, only ...batch.MoveID) error {
 	return s.change(ctx, "begin run", func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO runs (id, batch_id, began_at, ended_at, outcome) VALUES (?, ?, ?, ?, ?)`,
-			string(run.ID), string(run.Batch), micros(run.BeganAt), micros(run.EndedAt), string(run.Outcome))
+		_, err := t.exec(ctx, `INSERT INTO runs (id, batch_id, kind, began_at, ended_at, outcome) VALUES (?, ?, ?, ?, ?, ?)`,
+			string(run.ID), string(run.Batch), string(run.Kind), micros(run.BeganAt), micros(run.EndedAt), string(run.Outcome))
 		if err != nil {
 			return fmt.Errorf("begin run %q: %w", run.ID, err)
 		}
-		_, err = t.exec(ctx, reopenFailed, string(batch.Planned), string(run.Batch), string(batch.Failed))
-		return err
+		if run.Kind == batch.RunRollback {
+			return sendBack(ctx, t, run, only)
+		}
+		return reopen(ctx, t, run, only)
 	})
 }
 
-const reopenFailed = `UPDATE moves SET state = ?, reason = '', hint = '', attempt = 0, next_at = 0, ended_at = 0, ended = 0
-	WHERE batch_id = ? AND state = ?`
+const (
+	reopened = `UPDATE moves SET state = ?, reason = '', hint = '', attempt = 0, next_at = 0, ended_at = 0, ended = 0`
+	// reopenFailed gives another chance in the phase in which a move failed.
+	reopenFailed = reopened + ` WHERE batch_id = ? AND state = ? AND phase <> ?`
+	// beginBackAgain is the same for those that are on their way back.
+	beginBackAgain = reopened + ` WHERE batch_id = ? AND state = ? AND phase = ?`
+	// beginBack sends a move on its way back, from wherever it has come to. What was left of
+	// a switch ends with it.
+	beginBack = reopened + `, phase = ?, step = '', cause = '', quiet = 0, quiet_at = 0, brought = 0
+		WHERE batch_id = ? AND state <> ? AND phase <> ?`
+	// moveAgain begins with what may have changed since the move was rolled back.
+	moveAgain = reopened + `, phase = ?, step = '', cause = '', quiet = 0, quiet_at = 0, brought = 0
+		WHERE batch_id = ? AND state = ?`
+)
+
+// reopen makes moves ready for a run forth.
+func reopen(ctx context.Context, t *tx, run batch.Run, only []batch.MoveID) error {
+	planned, of := string(batch.Planned), string(run.Batch)
+	if err := onMoves(ctx, t, only, reopenFailed, planned, of, string(batch.Failed), string(batch.PhaseRollback)); err != nil {
+		return err
+	}
+	if len(only) == 0 {
+		return nil
+	}
+	return onMoves(ctx, t, only, moveAgain, planned, string(batch.PhaseStage), of, string(batch.RolledBack))
+}
+
+// sendBack makes moves ready for a rollback.
+func sendBack(ctx context.Context, t *tx, run batch.Run, only []batch.MoveID) error {
+	if len(only) == 0 {
+		return refuse("begin run %q: a rollback names those who are rolled back", run.ID)
+	}
+	planned, of, back := string(batch.Planned), string(run.Batch), string(batch.PhaseRollback)
+	if err := onMoves(ctx, t, only, beginBackAgain, planned, of, string(batch.Failed), back); err != nil {
+		return err
+	}
+	return onMoves(ctx, t, only, beginBack, planned, back, of, string(batch.RolledBack), back)
+}
+
+// onMoves updates those of the moves that are named, or all that the statement means if
+// none is.
+func onMoves(ctx context.Context, t *tx, only []batch.MoveID, statement string, args ...any) error {
+	if len(only) == 0 {
+		_, err := t.exec(ctx, statement, args...)
+		return err
+	}
+	for _, id := range only {
+		if _, err := t.exec(ctx, statement+` AND id = ?`, append(slices.Clone(args), string(id))...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // End is batch.Runs'. A run ends once.
 func (s *Store) End(ctx context.Context, id batch.RunID, at time.Time, outcome batch.Outcome) error {
@@ -121,10 +175,10 @@ func (s *Store) Entries(ctx context.Context) (n int64, err error) {
 }
 
 func selectRuns(ctx context.Context, v view, rest string, args ...any) ([]batch.Run, error) {
-	rows, err := v.query(ctx, `SELECT id, batch_id, began_at, ended_at, outcome FROM runs `+rest, args...)
+	rows, err := v.query(ctx, `SELECT id, batch_id, kind, began_at, ended_at, outcome FROM runs `+rest, args...)
 	return collect(rows, err, func(rows *sql.Rows) (run batch.Run, err error) {
 		var began, ended int64
-		err = rows.Scan(&run.ID, &run.Batch, &began, &ended, &run.Outcome)
+		err = rows.Scan(&run.ID, &run.Batch, &run.Kind, &began, &ended, &run.Outcome)
 		run.BeganAt, run.EndedAt = moment(began), moment(ended)
 		return run, err
 	})

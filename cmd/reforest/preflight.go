@@ -223,7 +223,7 @@ func (m *mailboxes) trySource(ctx context.Context, person *directory.Recipient) 
 	if m.source.of(person).Mailbox == "" {
 		return &migrate.Error{Op: "check", Reach: migrate.OneMailbox, Err: errors.New("it has no mail address, or none of the kind that source.mail.mailbox names")}
 	}
-	source, closer, err := m.OpenSource(ctx, person)
+	source, closer, err := m.OpenSource(ctx, directory.Source, person)
 	if err != nil {
 		return err
 	}

@@ -207,15 +207,17 @@ func (s mailServer) of(person *directory.Recipient) imap.Config {
 }
 
 // OpenSource is batch.Mailboxes'.
-func (m *mailboxes) OpenSource(ctx context.Context, person *directory.Recipient) (migrate.Source, io.Closer, error) {
-	s, err := imap.OpenSource(ctx, m.source.of(person))
-	return s, s, m.source.judge(err)
+func (m *mailboxes) OpenSource(ctx context.Context, side directory.Side, owner *directory.Recipient) (migrate.Source, io.Closer, error) {
+	server := m.of(side)
+	s, err := imap.OpenSource(ctx, server.of(owner))
+	return s, s, server.judge(err)
 }
 
 // OpenTarget is batch.Mailboxes'.
-func (m *mailboxes) OpenTarget(ctx context.Context, twin *directory.Recipient) (migrate.Target, io.Closer, error) {
-	t, err := imap.OpenTarget(ctx, m.target.of(twin))
-	return t, t, m.target.judge(err)
+func (m *mailboxes) OpenTarget(ctx context.Context, side directory.Side, owner *directory.Recipient) (migrate.Target, io.Closer, error) {
+	server := m.of(side)
+	t, err := imap.OpenTarget(ctx, server.of(owner))
+	return t, t, server.judge(err)
 }
 
 // newLogger writes what an operator has to know to stderr.

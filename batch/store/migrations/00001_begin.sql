@@ -11,6 +11,7 @@ CREATE TABLE batches (
 CREATE TABLE runs (
     id       TEXT NOT NULL PRIMARY KEY,
     batch_id TEXT NOT NULL,
+    kind     TEXT NOT NULL,
     began_at BIGINT NOT NULL,
     ended_at BIGINT NOT NULL,
     outcome  TEXT NOT NULL
@@ -48,6 +49,7 @@ CREATE TABLE moves (
     quiet_at         BIGINT NOT NULL,
     brought          BIGINT NOT NULL,
     kept_until       BIGINT NOT NULL,
+    cause            TEXT NOT NULL,
     started_at       BIGINT NOT NULL,
     ended_at         BIGINT NOT NULL,
     epoch            BIGINT NOT NULL,
@@ -110,6 +112,7 @@ CREATE TABLE move_runs (
     quiet_at         BIGINT NOT NULL,
     brought          BIGINT NOT NULL,
     kept_until       BIGINT NOT NULL,
+    cause            TEXT NOT NULL,
     started_at       BIGINT NOT NULL,
     ended_at         BIGINT NOT NULL,
     epoch            BIGINT NOT NULL,
