@@ -28,6 +28,7 @@ const (
 	attrAdminCount       = "adminCount"
 	attrAccountControl   = "userAccountControl"
 	attrMark             = "adminDescription"
+	attrProtocols        = "protocolSettings"
 )
 
 // mailboxAttrs are what ties an object to a mailbox in its own forest; they go when
@@ -44,7 +45,7 @@ var RecipientAttrs = distinct(slices.Concat([]string{
 	"objectClass", "objectGUID", attrSID, attrSIDHistory, attrMasterSID, "cn", "sAMAccountName",
 	"userPrincipalName", attrAccountControl, attrLegacy,
 	attrProxies, attrTargetAddress, attrTypeDetails, attrDisplayType, attrVersion, attrAltRecipient, attrRedirect, attrMark,
-	"groupType", attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
+	"groupType", attrProtocols, attrMaker, attrPasswordSet, attrQueryBase, attrUseOAB, attrBookPolicy,
 }, copiedNames, mailboxAttrs, ruleAttrs))
 
 // binaryAttrs are compared octet by octet.
@@ -62,6 +63,9 @@ var dnAttrs = lowerSet(
 	"unauthOrig", "dLMemSubmitPerms", "dLMemRejectPerms", "msExchModeratedByLink", "managedBy",
 	"msExchCoManagedByLink", "msExchTeamMailboxOwners", "member", attrQueryBase, attrUseOAB, attrBookPolicy,
 )
+
+// mailboxNames are mailboxAttrs in lower case.
+var mailboxNames = lowerSet(mailboxAttrs...)
 
 func lowerSet(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))

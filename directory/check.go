@@ -29,14 +29,7 @@ func (d *Directories) Check(ctx context.Context, pair Pair, database string) ([]
 			fmt.Sprintf("%s was opened by an earlier move of this mailbox, of which this store has no record.", pair.Target.DN),
 			"Go on with the store that began the move: beginning again would double what it has copied."))
 	}
-	if d.Target.Info.HasExchange {
-		findings = append(findings, warn("exchange.owns-mailboxes", pair.Source.String(),
-			"Exchange runs in the target forest, and only its own tools may enable the mailbox there.",
-			"Pre-stage with reforest and let Exchange move the mailbox."))
-	}
-	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {
-		findings = append(findings, stillInStore(pair.Source))
-	}
+	findings = append(findings, d.checkAdmin(pair)...)
 	findings = append(findings, d.checkDomains()...)
 	_, missing, err := d.database(ctx, pair, database)
 	if err != nil {
@@ -75,12 +68,19 @@ func (d *Directories) checkDomains() []migrate.Finding {
 	return findings
 }
 
-// stillInStore warns that Exchange's store learns late of what the directory alone was
-// told: a mailbox that other means than its own have disconnected is not marked so.
-func stillInStore(source *Recipient) migrate.Finding {
-	return warn("exchange.update-state", source.String(),
-		"Exchange runs in the source forest, and its store does not notice by itself that the mailbox is disconnected.",
-		"Run Update-StoreMailboxState for it after the switch.")
+// checkAdmin warns of sides where mailboxes are not ours to give or take: people can be
+// staged there, and not be switched.
+func (d *Directories) checkAdmin(pair Pair) []migrate.Finding {
+	var findings []migrate.Finding
+	for _, side := range []Side{Source, Target} {
+		if side == Source && !pair.Source.IsMailbox() {
+			continue
+		}
+		for _, f := range d.admin().May(side) {
+			findings = append(findings, warn(f.Rule, pair.Source.String(), f.What, "Pre-stage with reforest and let Exchange move the mailbox, or configure a runner that has Exchange's tools."))
+		}
+	}
+	return findings
 }
 
 // checkRules looks at what the operator configured.

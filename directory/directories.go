@@ -48,6 +48,12 @@ type Rules struct {
 	// ExchangeMoves says that Exchange's own engine moves the mailboxes: their GUIDs are
 	// then copied when people are staged, as it asks for.
 	ExchangeMoves bool
+	// MoveHeld lets mailboxes be switched that a litigation or in-place hold keeps: what
+	// only the hold keeps stays behind.
+	MoveHeld bool
+	// ShutOut lists the client protocols that owners are shut out of at the source while
+	// they are switched, of the Protocols; empty: none.
+	ShutOut []string
 	// SourceDomains and TargetDomains are further mail domains that each side is
 	// authoritative for.
 	SourceDomains, TargetDomains []string
@@ -71,6 +77,9 @@ const (
 type Directories struct {
 	Source, Target Forest
 	Rules          Rules
+	// Admin gives and takes mailboxes; nil: the directory alone says who has one, which
+	// is refused where Exchange runs.
+	Admin MailboxAdmin
 
 	staging *Staging // in which names and twins are known already; nil: they are asked for
 }

@@ -80,6 +80,39 @@ func (e *edit) addTo(plan *Plan, side Side, why string) {
 	}
 }
 
+// plan returns the edit as a plan of its own.
+func (e *edit) plan(side Side, why string) Plan {
+	var plan Plan
+	e.addTo(&plan, side, why)
+	return plan
+}
+
+// join takes over what a part of the step wants of the same object, so that it becomes one
+// modification with the rest; what it wants of others goes to the plan.
+func (e *edit) join(plan *Plan, side Side, part Plan) {
+	same := func(s Side, dn DN) bool { return s == side && dn.Equal(e.entry.DN) }
+	for _, spot := range part.Spots {
+		if !same(spot.Forest, spot.DN) {
+			plan.Spots = append(plan.Spots, spot)
+			continue
+		}
+		for _, attr := range spot.Attrs {
+			e.about(attr)
+		}
+	}
+	for _, change := range part.Changes {
+		if change.Op == Modify && same(change.Forest, change.DN) {
+			e.mods = append(e.mods, change.Mods...)
+		} else {
+			plan.Changes = append(plan.Changes, change)
+		}
+	}
+	plan.Findings = append(plan.Findings, part.Findings...)
+	if part.Rights != nil {
+		plan.Rights = part.Rights
+	}
+}
+
 // before returns the values that the attributes of mods have in entry; of a link of which
 // single values come and go, those alone. A group may have tens of thousands of others, which
 // would be noted again with each member.

@@ -237,7 +237,7 @@ func TestCheckFindsWhatForbids(t *testing.T) {
 		"database":               {database: "DB 9", want: []string{"database.missing"}},
 		"no database":            {change: func(l *lab) { l.Rules.Database = "" }, want: []string{"database.unset"}},
 		"Exchange":               {change: func(l *lab) { l.Target.Info.HasExchange = true }, want: []string{"exchange.owns-mailboxes"}},
-		"Exchange at the source": {change: func(l *lab) { l.Source.Info.HasExchange = true }, want: []string{"exchange.update-state"}},
+		"Exchange at the source": {change: func(l *lab) { l.Source.Info.HasExchange = true }, want: []string{"exchange.owns-mailboxes"}},
 		"unknown domain": {
 			change: func(l *lab) {
 				l.Source.Info.Domains = append(l.Source.Info.Domains, directory.Domain{DN: "DC=sub,DC=alpine,DC=test"})

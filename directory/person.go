@@ -14,12 +14,13 @@ const (
 	attrArchive  = "msExchArchiveGUID"
 	attrELC      = "msExchELCMailboxFlags"
 	attrHolds    = "msExchUserHoldPolicies"
+	attrHoldDate = "msExchLitigationHoldDate"
 	attrAdmin    = "adminCount"
 	attrEmployee = "employeeID"
 )
 
 // ruleAttrs are read of every recipient for the rules alone.
-var ruleAttrs = []string{attrELC, attrHolds, attrAdmin}
+var ruleAttrs = []string{attrELC, attrHolds, attrHoldDate, attrAdmin}
 
 // litigationHold is the bit of msExchELCMailboxFlags that holds the whole mailbox
 // (ElcMailboxFlags.LitigationHold).

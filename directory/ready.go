@@ -24,11 +24,7 @@ var schemaAttrs = []string{
 func (d *Directories) CheckForests(ctx context.Context) ([]migrate.Finding, error) {
 	findings := slices.Concat(d.checkRules(), d.unknownAttributes(), d.checkRoutingDomains())
 	for _, f := range []*Forest{&d.Source, &d.Target} {
-		if f.Info.HasExchange {
-			findings = append(findings, forbid("exchange.owns-mailboxes", string(f.Side),
-				"Exchange servers are registered in the "+string(f.Side)+" forest, and only its own tools may enable or disconnect mailboxes there.",
-				"Let Exchange move the mailboxes."))
-		}
+		findings = append(findings, d.admin().May(f.Side)...)
 	}
 	for _, check := range []func(context.Context) ([]migrate.Finding, error){
 		d.checkSchemas, d.checkOU, d.checkDefaultDatabase,

@@ -12,6 +12,21 @@ import (
 	"reforest/migrate"
 )
 
+// The steps of the switch and of the way back, as Change.Why has them. The way back knows
+// by them which step wrote what is on record, so they stay as they are.
+const (
+	whyOpen       = "open the target mailbox"
+	whyShutOut    = "shut the owner out of the source mailbox"
+	whyDeliver    = "deliver mail at the target"
+	whyForward    = "forward mail from the source to the target"
+	whyDisconnect = "disconnect the source mailbox and turn the source into a mail user"
+	whyLetIn      = "let the owner into the source mailbox again"
+	whyStepBack   = "step back: the target sends mail to the source again"
+	whyReturn     = "roll back: the source delivers mail again"
+	whySendBack   = "roll back: the target sends mail to the source"
+	whyClose      = "roll back: the target becomes a mail user again"
+)
+
 // noPolicies in msExchPoliciesExcluded keeps address policies from rewriting what the
 // move has written.
 const noPolicies = "{26491cfc-9e50-4857-861b-0cb8df22b5d7}"
@@ -31,16 +46,30 @@ func (d *Directories) PlanOpen(ctx context.Context, pair Pair, database string) 
 	if pair.Target.HomeMDB != "" { // it may have been moved within the target since
 		dn = pair.Target.HomeMDB
 	}
-	server, err := d.homeServer(ctx, dn)
+	return d.planOpen(ctx, plan, pair, dn)
+}
+
+// planOpen adds to the plan what the opening still lacks.
+func (d *Directories) planOpen(ctx context.Context, plan Plan, pair Pair, database DN) (Plan, error) {
+	mailbox, target, err := d.handed(ctx, Target, pair.Target, true, func() (Plan, error) {
+		return d.admin().Enable(ctx, pair, database)
+	})
+	if err != nil {
+		return Plan{}, fmt.Errorf("enable the mailbox of %q: %w", pair.Target.DN, err)
+	}
+	rights, err := d.admin().Rights(ctx, pair)
 	if err != nil {
 		return Plan{}, err
 	}
-	rights, err := d.mailboxRights(ctx, pair)
-	if err != nil {
-		return Plan{}, err
+	pair.Target = target
+	e := edit{entry: target.Entry}
+	e.join(&plan, Target, mailbox)
+	e.join(&plan, Target, rights)
+	if len(plan.Forbidden()) > 0 {
+		return Plan{Findings: plan.Findings}, nil
 	}
-	plan.Rights, plan.Findings = rights.source, append(plan.Findings, rights.findings...)
-	d.openMailbox(&plan, pair, dn, server, rights.descriptor)
+	d.openMailbox(&e, pair)
+	e.addTo(&plan, Target, whyOpen)
 	d.planAccount(&plan, pair)
 	return plan, nil
 }
@@ -50,29 +79,29 @@ func (d *Directories) checkOpen(pair Pair) []migrate.Finding {
 	if pair.Target == nil {
 		return []migrate.Finding{forbid("open.no-target", whom, "There is no target user yet.", "Stage the move first.")}
 	}
-	if (d.Target.Info.HasExchange || d.Rules.ExchangeMoves) && !pair.Target.IsMailbox() {
+	if pair.Target.IsMailbox() {
+		return append(d.checkMatch(pair), d.checkLoop(pair)...)
+	}
+	if d.Rules.ExchangeMoves {
 		return []migrate.Finding{forbid("exchange.owns-mailboxes", whom,
-			"Exchange runs in the target forest, or is to move the mailboxes, and only its own tools may enable the mailbox there.",
-			"Let Exchange move or enable the mailbox.")}
+			"Exchange is to move the mailboxes, and enables the mailbox at the target itself.",
+			"Let Exchange move the mailbox.")}
+	}
+	if stop := d.admin().May(Target); len(stop) > 0 {
+		return stop
 	}
 	return append(d.checkMatch(pair), d.checkLoop(pair)...)
 }
 
-func (d *Directories) openMailbox(plan *Plan, pair Pair, database DN, server string, rights []byte) {
+// openMailbox asks for what makes a mailbox of the target beside the mailbox itself.
+func (d *Directories) openMailbox(e *edit, pair Pair) {
 	details, display := d.openedTypes(pair)
-	e := edit{entry: pair.Target.Entry}
-	e.from("target database").fillText(attrHomeMDB, string(database))
-	openGUID(&e, pair)
-	e.from("server of the target database").fillText(attrHomeServer, server)
-	e.from("constant").fillText("mDBUseDefaults", "TRUE")
-	e.from("source permissions, of the twins").fill(attrMailboxSecurity, rights)
 	e.from("constant").fillText(attrVersion, versionExchange2010)
 	if o := d.ownerOf(pair); o.linked() || pair.Target.Disabled {
-		o.fill(&e)
+		o.fill(e)
 	}
 	e.from("constant").setText(attrTypeDetails, number(details))
 	e.from("constant").setText(attrDisplayType, number(display))
-	e.addTo(plan, Target, "open the target mailbox")
 }
 
 // openGUID plans the GUID of the target mailbox. The source's own, which is there where
@@ -146,7 +175,7 @@ func (d *Directories) PlanDeliver(ctx context.Context, pair Pair) (Plan, error) 
 	if err := d.redirect(ctx, &plan, &e, pair); err != nil {
 		return Plan{}, err
 	}
-	e.addTo(&plan, Target, "deliver mail at the target")
+	e.addTo(&plan, Target, whyDeliver)
 	return plan, nil
 }
 
@@ -183,7 +212,7 @@ func (d *Directories) PlanForward(_ context.Context, pair Pair) (Plan, error) {
 	e := edit{entry: pair.Source.Entry}
 	d.forward(&e, pair.Source)
 	var plan Plan
-	e.addTo(&plan, Source, "forward mail from the source to the target")
+	e.addTo(&plan, Source, whyForward)
 	return plan, nil
 }
 
@@ -260,22 +289,62 @@ func (d *Directories) checkRouting(pair Pair) []migrate.Finding {
 // PlanDisconnect plans that the source lets go of its mailbox and becomes a mail user
 // that forwards, in one modification: there is no instant at which an address is gone.
 // The mailbox itself, its GUID and every address stay.
-func (d *Directories) PlanDisconnect(_ context.Context, pair Pair) (Plan, error) {
-	if stop := d.checkForward(pair); len(stop) > 0 {
+func (d *Directories) PlanDisconnect(ctx context.Context, pair Pair) (Plan, error) {
+	if stop := d.checkDisconnect(pair); len(stop) > 0 {
 		return Plan{Findings: stop}, nil
 	}
-	e := edit{entry: pair.Source.Entry}
-	for _, attr := range mailboxAttrs {
-		e.from("no mailbox any more").clear(attr)
+	part, source, err := d.handed(ctx, Source, pair.Source, false, func() (Plan, error) {
+		return d.admin().Disconnect(ctx, Source, pair.Source)
+	})
+	if err != nil {
+		return Plan{}, fmt.Errorf("disconnect the mailbox of %q: %w", pair.Source.DN, err)
 	}
-	d.forward(&e, pair.Source)
+	var plan Plan
+	e := edit{entry: source.Entry}
+	e.join(&plan, Source, part)
+	if len(plan.Forbidden()) > 0 {
+		return Plan{Findings: plan.Findings}, nil
+	}
+	if d.acts() {
+		e.keepNames(pair.Source)
+	}
+	d.forward(&e, source)
 	e.from("constant").setText(attrTypeDetails, number(typeMailUser))
 	e.from("constant").setText(attrDisplayType, number(preparedDisplay(pair.Source.Kind())))
 	e.from("constant").add(attrPoliciesExcluded, noPolicies)
-	var plan Plan
-	e.addTo(&plan, Source, "disconnect the source mailbox and turn the source into a mail user")
-	if d.Source.Info.HasExchange && pair.Source.IsMailbox() {
-		plan.Findings = append(plan.Findings, stillInStore(pair.Source))
-	}
+	e.addTo(&plan, Source, whyDisconnect)
 	return plan, nil
+}
+
+// checkDisconnect refuses what checkForward does, and a source that is not ours to
+// disconnect.
+func (d *Directories) checkDisconnect(pair Pair) []migrate.Finding {
+	if stop := d.checkForward(pair); len(stop) > 0 {
+		return stop
+	}
+	if pair.Source.IsMailbox() {
+		return d.admin().May(Source)
+	}
+	return nil
+}
+
+// keepNames asks for every name that the recipient had: a mail system that acts by itself
+// may have taken some along with the mailbox.
+func (e *edit) keepNames(had *Recipient) {
+	e.from("as before").fillText(attrLegacy, string(had.Legacy))
+	e.from("as before").fillText("mail", string(had.Mail))
+	e.from("as before").fillText("mailNickname", had.Alias)
+	if !had.MailboxGUID.IsZero() {
+		e.from("as before").fill(attrMailboxGUID, had.MailboxGUID[:])
+	}
+	if missing := without(had.Proxies, e.entry.Values(attrProxies)); len(missing) > 0 {
+		e.from("as before").add(attrProxies, missing...)
+	}
+}
+
+// without returns the addresses that are not among the others, in any case of letters.
+func without(addresses, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(addresses), func(a string) bool {
+		return slices.ContainsFunc(others, func(o string) bool { return strings.EqualFold(a, o) })
+	})
 }

@@ -296,16 +296,16 @@ func TestNoLoopBeforeTheSwitch(t *testing.T) {
 	}
 }
 
-// TestDisconnectWhereExchangeRuns tells what Exchange has to be told.
+// TestDisconnectWhereExchangeRuns is refused, and of one that is disconnected nothing is left.
 func TestDisconnectWhereExchangeRuns(t *testing.T) {
 	t.Parallel()
 	l, pair := opened(t, nil)
 	l.Source.Info.HasExchange = true
 	l.carryOut(t, pair, l.PlanDeliver)
-	plan := l.carryOut(t, l.reload(t, pair), l.PlanDisconnect)
-	if diff := cmp.Diff([]string{"exchange.update-state"}, rules(plan.Findings)); diff != "" {
-		t.Error(diff)
-	}
+	l.forbidden(t, "disconnect", "exchange.owns-mailboxes", l.reload(t, pair), l.PlanDisconnect)
+	l.Source.Info.HasExchange = false
+	l.carryOut(t, l.reload(t, pair), l.PlanDisconnect)
+	l.Source.Info.HasExchange = true
 	l.nothingLeft(t, "disconnect", l.reload(t, pair), l.PlanDisconnect)
 }
 

@@ -291,8 +291,8 @@ func sameSet(attr string, want, have [][]byte) bool {
 	if strings.EqualFold(attr, attrAccountControl) {
 		return len(want) == 0 || contains(attr, have, want[0])
 	}
-	if strings.EqualFold(attr, "objectClass") {
-		return true // the server adds the classes above
+	if strings.EqualFold(attr, "objectClass") || strings.EqualFold(attr, attrPasswordSet) {
+		return true // the server adds the classes above, and sets the time of a password
 	}
 	return satisfied(Mod{Op: ReplaceValues, Attr: attr, Values: want}, have)
 }
@@ -310,6 +310,9 @@ func (u *undo) planRestore(plan *Plan) {
 	for _, change := range u.changes {
 		for _, mod := range slices.Backward(change.Mods) {
 			key := strings.ToLower(mod.Attr)
+			if strings.EqualFold(mod.Attr, attrPasswordSet) {
+				continue // no time of the past can be written to it (MS-ADA3 2.175)
+			}
 			if state[key] == nil {
 				state[key] = &undone{attr: mod.Attr, values: u.entry.Bytes(mod.Attr)}
 			}
@@ -375,22 +378,22 @@ func (s *undone) addBack(values [][]byte) {
 // restore asks for the values by adding and deleting what differs, so that others of a
 // long attribute are not written again.
 func (e *edit) restore(attr string, values [][]byte) {
-	e.about(attr)
+	origin := e.about(attr)
 	present := e.entry.Bytes(attr)
 	if satisfied(Mod{Op: ReplaceValues, Attr: attr, Values: values}, present) {
 		return
 	}
 	if len(values) < 2 && len(present) < 2 {
-		e.set(attr, values...)
+		e.from(origin).set(attr, values...)
 		return
 	}
 	gone := slices.DeleteFunc(slices.Clone(present), amongExactly(attr, values))
 	back := slices.DeleteFunc(slices.Clone(values), amongExactly(attr, present))
 	if len(gone) > 0 {
-		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Values: gone})
+		e.mods = append(e.mods, Mod{Op: DeleteValues, Attr: attr, Values: gone, Origin: origin})
 	}
 	if len(back) > 0 {
-		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: back})
+		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: back, Origin: origin})
 	}
 }
 
