@@ -32,8 +32,9 @@
 //	Grant              rights for accounts that are no administrators
 //
 // Rights come from Grant alone: everyone who has logged on may read everything, and
-// security descriptors are kept but not obeyed.
+// security descriptors are kept but not obeyed. What is deleted leaves a tombstone, which the
+// show-deleted control shows; a DN that is no link vanishes with what it names.
 //
-// Not there: replication by itself, trusts, SASL, inheritance of ACEs, tombstones (a DN that is no
-// link vanishes with what it names), DirSync.
+// Not there: replication by itself (a replica is fed by others), trusts, SASL, inheritance of
+// ACEs, reanimation, DirSync.
 package ldapd

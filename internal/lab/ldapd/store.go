@@ -115,6 +115,7 @@ type store struct {
 	rid    uint32
 	guids  *mathrand.ChaCha8
 	grants map[migrate.GUID][]grant // by who has them
+	graves []*object                // tombstones of what has been deleted, oldest first
 
 	generation int // raised when everything is replaced by a snapshot
 	undo       undoLog
