@@ -28,6 +28,8 @@
 //	OnWrite            a call before and after each write: to look, to refuse, to hang up
 //	Snapshot, Restore  the whole content, GUIDs, SIDs and passwords included; restored on
 //	                   a second server it plays a replica that lags until then
+//	StartReplica       a read-only server of a directory that is written elsewhere, fed by
+//	                   Replicate; package replica does so from any LDAP server
 //	Dump               the whole content as text, to compare two states
 //	Grant              rights for accounts that are no administrators
 //

@@ -11,7 +11,11 @@ import (
 
 // newForest makes the tree of an empty forest.
 func newForest(config Config) (*store, error) {
-	s, err := newStore()
+	domain, err := newDomainSID()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStore(theSchema(), domain)
 	if err != nil {
 		return nil, err
 	}

@@ -115,12 +115,16 @@ func (t tree) clone() tree {
 
 // point returns the values with every object in them replaced by its twin.
 func (o *object) point(key string, values []value, twins map[*object]*object) []value {
-	if len(values) == 0 || values[0].ref == nil {
+	if !slices.ContainsFunc(values, func(v value) bool { return v.ref != nil }) {
 		return values
 	}
 	out := make([]value, len(values))
 	for i, v := range values {
 		twin := twins[v.ref]
+		if twin == nil { // a replica's value whose object has not come yet
+			out[i] = v
+			continue
+		}
 		out[i] = refTo(twin)
 		twin.pointedAt(key, o)
 	}
