@@ -108,7 +108,7 @@ func (b *builder) configuration(config Config) {
 
 // head adds an object that begins a naming context.
 func (b *builder) head(dn directory.DN, class string, attrs ...string) {
-	b.add(dn, class, attrs...)
+	b.add(dn, class, append(attrs, "instanceType", "13")...) // writable head with a context above (MS-ADTS 2.2.8)
 	if o, _ := b.s.find(string(dn)); o != nil {
 		o.head = true
 	}

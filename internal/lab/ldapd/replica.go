@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"reforest/directory"
@@ -56,6 +57,14 @@ func (r Record) first(key string) string {
 		return string(values[0])
 	}
 	return ""
+}
+
+// isHead reports whether a naming context begins with the entry (MS-ADTS 2.2.8,
+// IT_NC_HEAD of instanceType).
+func (r Record) isHead() bool {
+	const head = 1
+	kind, _ := strconv.Atoi(r.first("instancetype"))
+	return kind&head != 0
 }
 
 func (r Record) is(class string) bool {

@@ -131,7 +131,7 @@ func (b *replication) place(m *arrival) {
 	}
 	m.object = newObject(b.s.classIn(m.Record), m.parts[0], parent)
 	m.object.guid = m.GUID
-	m.object.head = key == b.config || m.is("dMD") || m.is("domainDNS")
+	m.object.head = m.isHead()
 	b.s.enter(m.object)
 	if key == b.config {
 		b.s.config = m.object

@@ -9,6 +9,7 @@ import (
 
 	goldap "github.com/go-ldap/ldap/v3"
 
+	"reforest/directory"
 	"reforest/internal/lab/ldapd"
 	"reforest/migrate"
 )
@@ -20,7 +21,8 @@ type follower struct {
 	up     *upstream
 	// known are the entries of domain and Configuration that have been read, with their
 	// update numbers. The schema is read once.
-	known map[migrate.GUID]string
+	known  map[migrate.GUID]string
+	domain migrate.GUID // of the domain's head, by which the forest is known again
 }
 
 // begin reads everything, the schema included.
@@ -134,6 +136,9 @@ func (f *follower) everything() ([]ldapd.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.recognize(records); err != nil {
+		return nil, err
+	}
 	lost := f.known
 	f.known = make(map[migrate.GUID]string, len(records))
 	f.note(records)
@@ -143,6 +148,21 @@ func (f *follower) everything() ([]ldapd.Record, error) {
 		}
 	}
 	return records, nil
+}
+
+// recognize refuses another forest than that which was there first, under the same name.
+func (f *follower) recognize(records []ldapd.Record) error {
+	for _, r := range records {
+		if !r.DN.Equal(directory.DN(f.root.base)) {
+			continue
+		}
+		if !f.domain.IsZero() && r.GUID != f.domain {
+			return fmt.Errorf("follow %q: it is another domain of that name", f.root.base)
+		}
+		f.domain = r.GUID
+		return nil
+	}
+	return fmt.Errorf("follow %q: the domain does not show", f.root.base)
 }
 
 func (f *follower) searchBoth(filter string, controls ...goldap.Control) ([]*goldap.Entry, error) {
