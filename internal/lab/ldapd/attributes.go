@@ -96,6 +96,7 @@ func configurationAttributes() []attribute {
 		{name: "msExchAcceptedDomainFlags", syntax: integer, on: "msExchAcceptedDomain"},
 		{name: "msExchAcceptedDomainName", syntax: text, upper: 256, index: true, on: "msExchAcceptedDomain"},
 		{name: "msExchDynamicDLFilter", syntax: text},
+		{name: "msExchMailboxRetentionPeriod", syntax: integer, on: "msExchPrivateMDB"},
 		{name: "msExchOABDefault", syntax: boolean},
 	}
 }
