@@ -1,13 +1,14 @@
 package transport_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
 	"reforest/internal/lab/imapd"
+	"reforest/internal/lab/real"
 	"reforest/internal/lab/transport"
 )
 
@@ -20,29 +21,37 @@ func (s *site) spawn(t *testing.T) *transport.Process {
 	return process
 }
 
-// killAtRandom kills one of the processes after another, at random instants, and starts
-// it again, until stop is closed. It returns how often.
-func killAtRandom(t *testing.T, stop <-chan struct{}, longest time.Duration, processes ...*transport.Process) int {
+// A victim is a server that can be killed and started again.
+type victim struct{ kill, start func() }
+
+func asVictim(t *testing.T, process *transport.Process) victim {
+	return victim{
+		kill:  func() { must(t, process.Kill()) },
+		start: func() { must(t, process.Start(t.Context())) },
+	}
+}
+
+// killWhile kills one of the victims after another, at random instants at most longest
+// apart, and starts it again, until so many messages were sent. Before each it calls
+// between. It returns how often it killed.
+func killWhile(t *testing.T, numbers *transport.Numbers, total int, longest time.Duration, between func(), victims ...victim) int {
 	t.Helper()
 	kills := 0
-	for {
-		timer := time.NewTimer(rand.N(longest))
+	for len(numbers.Sent()) < total {
+		between()
 		select {
-		case <-stop:
-			timer.Stop()
-			return kills
-		case <-timer.C:
+		case <-t.Context().Done():
+			t.Fatalf("kill and start: %v", context.Cause(t.Context()))
+		case <-time.After(rand.N(longest)):
 		}
-		process := processes[rand.IntN(len(processes))]
-		if err := process.Kill(); err != nil {
-			t.Errorf("kill: %v", err)
-		}
-		if err := process.Start(t.Context()); err != nil {
-			t.Errorf("start again: %v", err)
-			return kills
-		}
+		victim := victims[rand.IntN(len(victims))]
+		victim.kill()
+		victim.start()
 		kills++
 	}
+	_, err := numbers.Stop()
+	must(t, err)
+	return kills
 }
 
 // people of the kill tests: half have their home at the source, half at the target, and
@@ -74,11 +83,10 @@ func TestKilledTransports(t *testing.T) {
 		s.mail.Plan(imapd.Fault{Op: imapd.Deliver, Pass: 400, Times: 5, Drop: imapd.DropBefore})
 		s.config.MaxDelay = 30 * time.Millisecond
 	}
-	processes := []*transport.Process{source.spawn(t), target.spawn(t)}
+	victims := []victim{asVictim(t, source.spawn(t)), asVictim(t, target.spawn(t))}
 	numbers := transport.StartNumbers(t.Context(), numbersFor(people, 2000, source, target))
-	switched := switchHomes(t, numbers, people, source, target)
-	kills := killWhile(t, numbers, 2000, 400*time.Millisecond, processes...)
-	switched.Wait()
+	switcher := &switcher{numbers: numbers, people: people, every: 200, source: source, target: target}
+	kills := killWhile(t, numbers, 2000, 400*time.Millisecond, func() { switcher.advance(t) }, victims...)
 	drain(t, source, target)
 	sent, err := numbers.Stop()
 	must(t, err)
@@ -95,6 +103,15 @@ func TestKilledTransports(t *testing.T) {
 	if len(summary.Bounces) > 0 || summary.MaxHops > 3 || summary.Queued > 0 {
 		t.Errorf("%d bounces, %d hops, %d queued; want none, 3 at most, none", len(summary.Bounces), summary.MaxHops, summary.Queued)
 	}
+	found := foundIn(summary)
+	if found < 5 {
+		t.Errorf("%d messages were found where an attempt had been cut short, want the 5 of the plan at least", found)
+	}
+	t.Logf("%d messages, %d kills, %d hops, %d found", len(sent), kills, summary.MaxHops, found)
+}
+
+// foundIn counts the messages that had arrived by an attempt that was cut short.
+func foundIn(summary transport.Summary) int {
 	found := 0
 	for _, outcome := range summary.Messages {
 		for _, r := range outcome.Delivered {
@@ -103,26 +120,29 @@ func TestKilledTransports(t *testing.T) {
 			}
 		}
 	}
-	if found < 5 {
-		t.Errorf("%d messages were found where an attempt had been cut short, want the 5 of the plan at least", found)
-	}
-	t.Logf("%d messages, %d kills, %d hops, %d found", len(sent), kills, summary.MaxHops, found)
+	return found
 }
 
-// switchHomes moves those at home at the source to the target, one after the other, while
+// A switcher moves those at home at the source to the target, one after the other, while
 // their mail arrives: the target delivers before the source forwards to it.
-func switchHomes(t *testing.T, numbers *transport.Numbers, people []string, source, target *site) *sync.WaitGroup {
-	var switching sync.WaitGroup
-	switching.Go(func() {
-		for i := 0; i < len(people); i += 2 {
-			eventually(t, "mail is on its way", func() bool { return len(numbers.Sent()) > 200*(i/2+1) })
-			here, there := source.people.Child("CN", people[i]), target.people.Child("CN", people[i])
-			target.set(t, there, "homeMDB", string(target.home))
-			target.set(t, there, "targetAddress")
-			source.set(t, here, "targetAddress", "SMTP:"+target.address(people[i]))
-		}
-	})
-	return &switching
+type switcher struct {
+	numbers        *transport.Numbers
+	people         []string
+	every          int // messages between two of them
+	next           int
+	source, target *site
+}
+
+func (s *switcher) advance(t *testing.T) {
+	t.Helper()
+	for s.next < len(s.people) && len(s.numbers.Sent()) > s.every*(s.next/2+1) {
+		name := s.people[s.next]
+		here, there := s.source.people.Child("CN", name), s.target.people.Child("CN", name)
+		s.target.set(t, there, "homeMDB", string(s.target.home))
+		s.target.set(t, there, "targetAddress")
+		s.source.set(t, here, "targetAddress", "SMTP:"+s.target.address(name))
+		s.next += 2
+	}
 }
 
 // numbersFor sends from both sites and from outside, to the address in the domain of the site
@@ -139,16 +159,47 @@ func numbersFor(people []string, total int, source, target *site) transport.Numb
 	}
 }
 
-// killWhile kills processes until so many messages were sent.
-func killWhile(t *testing.T, numbers *transport.Numbers, total int, longest time.Duration, processes ...*transport.Process) (kills int) {
-	t.Helper()
-	var killer sync.WaitGroup
-	stop := make(chan struct{})
-	killer.Go(func() { kills = killAtRandom(t, stop, longest, processes...) })
-	eventually(t, "all is sent", func() bool { return len(numbers.Sent()) >= total })
-	_, err := numbers.Stop()
-	close(stop)
-	killer.Wait()
-	must(t, err)
-	return kills
+// onDovecot lets a site deliver to a real server.
+func (s *site) onDovecot(server real.MailServer) {
+	s.config.LMTP = transport.LMTPConfig{
+		Address: server.LMTP, IMAP: server.Address, ServerName: server.ServerName, CAFile: server.CA,
+		Admin: server.Admin, AdminPassword: server.AdminPassword,
+	}
+	s.config.Settle = time.Second
+}
+
+// TestKilledDovecot is TestKilledTransports on real mail servers, which are killed too.
+func TestKilledDovecot(t *testing.T) {
+	lab := real.Load(t)
+	source, target := pair(t)
+	source.onDovecot(lab.SourceMail)
+	target.onDovecot(lab.TargetMail)
+	people := plantPeople(t, source, target, 10)
+	for _, name := range people {
+		lab.SourceMail.Empty(t, source.address(name))
+		lab.TargetMail.Empty(t, target.address(name))
+	}
+	victims := []victim{asVictim(t, source.spawn(t)), asVictim(t, target.spawn(t))}
+	for _, server := range []real.MailServer{lab.SourceMail, lab.TargetMail} {
+		victims = append(victims, victim{kill: func() { server.Kill(t) }, start: func() { server.Start(t) }})
+	}
+	numbers := transport.StartNumbers(t.Context(), numbersFor(people, 2000, source, target))
+	switcher := &switcher{numbers: numbers, people: people, every: 200, source: source, target: target}
+	kills := killWhile(t, numbers, 2000, 400*time.Millisecond, func() { switcher.advance(t) }, victims...)
+	drain(t, source, target)
+	if kills < 3 { // a Dovecot takes its time to start
+		t.Errorf("%d kills, want 3 at least", kills)
+	}
+	for _, person := range people {
+		arrived := lab.SourceMail.Arrived(t, source.address(person))
+		tally := numbers.Tally(person, append(arrived, lab.TargetMail.Arrived(t, target.address(person))...))
+		if !tally.Exact() || tally.Sent < 2000/len(people) {
+			t.Errorf("%s: %s", person, tally)
+		}
+	}
+	summary := readLog(t, source, target)
+	if len(summary.Bounces) > 0 || summary.MaxHops > 3 || summary.Queued > 0 {
+		t.Errorf("%d bounces, %d hops, %d queued; want none, 3 at most, none", len(summary.Bounces), summary.MaxHops, summary.Queued)
+	}
+	t.Logf("%d messages, %d kills, %d hops, %d found", len(numbers.Sent()), kills, summary.MaxHops, foundIn(summary))
 }
