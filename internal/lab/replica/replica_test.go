@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -78,11 +79,12 @@ func TestShowsTheSame(t *testing.T) {
 			t.Fatalf("%s: %v", step.what, err)
 		}
 		l.catchUp(t)
-		l.same(t)
+		l.sameBelow(t, base)
 		if t.Failed() {
 			t.Fatalf("after: %s", step.what)
 		}
 	}
+	l.same(t)
 }
 
 // TestManyMembers: a group of more members than come at a time (MS-ADTS 3.1.1.3.1.3.3) is
@@ -173,7 +175,7 @@ func TestSettlesAfterTheLag(t *testing.T) {
 	if missing := l.settled(t, change); !strings.Contains(missing, "targetAddress of "+string(change.DN)+" does not show on "+l.replica.URL()) {
 		t.Errorf("got %q", missing)
 	}
-	if took := l.untilSettled(t, change, begun); took < lag || took > lag+10*time.Second {
+	if took := l.untilSettled(t, change, begun); took < lag {
 		t.Errorf("it settled after %v, want about %v", took, lag)
 	}
 	l.replica.SetLag(0)
@@ -242,7 +244,11 @@ func TestFrozenNeverSettles(t *testing.T) {
 func TestGlobalCatalog(t *testing.T) {
 	t.Parallel()
 	server, upstream := forest(t, ldapd.Config{})
-	l := follow(t, upstream, replica.Config{Catalog: true})
+	config := replica.Config{Catalog: true}
+	if runtime.GOOS == "linux" { // elsewhere the loopback interface has one address
+		config.Address = "127.0.0.37:0"
+	}
+	l := follow(t, upstream, config)
 	ada := staff(server.BaseDN(), "ada")
 	l.write(t, modify(ada, "targetAddress", "SMTP:ada@fabrikam.test"))
 	l.write(t, modify(ada, "adminDescription", "moved"))
@@ -349,7 +355,7 @@ func TestUpstreamGoesAway(t *testing.T) {
 	if entry, err := l.conn.Get(t.Context(), ada, "title"); err != nil || entry.First("title") != "lost" {
 		t.Errorf("without the upstream: got %v, %v", entry, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if err := l.replica.CaughtUp(ctx); err == nil || !strings.Contains(err.Error(), "connect") {
 		t.Errorf("without the upstream: got %v, want the reason", err)
