@@ -183,7 +183,7 @@ func TestSettlesAfterTheLag(t *testing.T) {
 	begun = time.Now()
 	l.write(t, change)
 	l.untilSettled(t, change, begun)
-	l.same(t)
+	l.sameBelow(t, l.base)
 }
 
 // TestLagKeepsTheOrder: what waits comes before what is newer, whatever the lag becomes.
@@ -208,7 +208,7 @@ func TestLagKeepsTheOrder(t *testing.T) {
 	if entry, err := l.conn.Get(t.Context(), ada, "title"); err != nil || entry.First("title") != "second" {
 		t.Errorf("got %v, %v", entry, err)
 	}
-	l.same(t)
+	l.sameBelow(t, l.base)
 }
 
 // notYet makes sure that the replica has seen all and shows not all of it.
@@ -347,7 +347,7 @@ func TestUpstreamGoesAway(t *testing.T) {
 	l.write(t, modify(ada, "title", "lost"))
 	seed(t, server, dan, person("dan"))
 	l.catchUp(t)
-	l.same(t)
+	l.sameBelow(t, l.base)
 
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
@@ -412,9 +412,9 @@ func TestManyWriters(t *testing.T) {
 	}
 	group.Wait()
 	l.catchUp(t)
-	l.same(t)
+	l.sameBelow(t, l.base)
 	further.catchUp(t)
-	further.same(t)
+	further.sameBelow(t, further.base)
 }
 
 // scribble makes, changes, links and deletes people.
