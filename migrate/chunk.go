@@ -60,6 +60,23 @@ func (c *chunk) flush(ctx context.Context) error {
 		return nil
 	}
 	defer c.drop()
+	if err := c.follow(ctx); err != nil {
+		return err
+	}
+	if err := c.store(ctx); err != nil {
+		return err
+	}
+	if c.Stop() {
+		return errStopped
+	}
+	return nil
+}
+
+// store writes what is in the chunk.
+func (c *chunk) store(ctx context.Context) error {
+	if len(c.items)+len(c.skips) == 0 {
+		return nil
+	}
 	intent, err := c.intend(ctx)
 	if err != nil {
 		return err
@@ -68,13 +85,7 @@ func (c *chunk) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.commit(ctx, intent, append(done, c.skips...)); err != nil {
-		return err
-	}
-	if c.Stop() {
-		return errStopped
-	}
-	return nil
+	return c.commit(ctx, intent, append(done, c.skips...))
 }
 
 func (c *chunk) intend(ctx context.Context) (Intent, error) {
