@@ -114,7 +114,7 @@ func copyUIDs(s status) map[uint32]migrate.ItemRef {
 		return nil
 	}
 	had, got := parseSet(words[1]), parseSet(words[2])
-	if len(had) != len(got) || s.number(0) == 0 {
+	if len(had) == 0 || len(had) != len(got) || s.number(0) == 0 {
 		return nil
 	}
 	moved := make(map[uint32]migrate.ItemRef, len(had))
