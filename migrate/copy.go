@@ -313,12 +313,17 @@ func (p *pass) page(ctx context.Context, state FolderState, items []ItemID) erro
 	}
 	c := &chunk{pass: p, state: state}
 	defer c.drop()
-	for item, err := range p.source.Read(ctx, state.Folder, missing, p.format) {
-		if err := c.add(ctx, item, err); err != nil {
+	for len(missing) > 0 {
+		n, err := c.read(ctx, missing)
+		if err == nil {
+			err = c.flush(ctx)
+		}
+		if err != nil {
 			return err
 		}
+		missing = missing[n:]
 	}
-	return c.flush(ctx)
+	return nil
 }
 
 func without(items []ItemID, written []Done) []ItemID {

@@ -50,6 +50,8 @@ type following struct {
 	looker Looker
 	// lost are the items that are no longer where the ledger has them, by their digest.
 	lost map[Digest][]Pair
+	// known are the beginnings of the digests of everything in the ledger, sorted.
+	known []uint64
 }
 
 // follow makes the pass one that follows the owner.
@@ -87,7 +89,9 @@ func (p *pass) survey(ctx context.Context, folders []knownFolder) error {
 			run = run[:0]
 		}
 		run = append(run, pair)
+		p.following.known = append(p.following.known, pair.Digest.head())
 	}
+	slices.Sort(p.following.known)
 	return p.look(ctx, run)
 }
 
@@ -130,12 +134,49 @@ func (p *pass) look(ctx context.Context, pairs []Pair) error {
 		now, here := flags[pair.Item]
 		switch {
 		case !here:
-			p.following.lost[pair.Digest] = append(p.following.lost[pair.Digest], pair)
-		case !SameFlags(now, pair.Flags):
+			p.following.lose(pair)
+		case !SameFlags(carried(now), carried(pair.Flags)):
 			changed = append(changed, flagged{pair, now})
 		}
 	}
 	return p.reflag(ctx, changed)
+}
+
+// carried returns the flags that are brought. \Deleted is not: the next client would
+// expunge for good what the owner may still want back.
+func carried(flags []string) []string { return less(flags, []string{`\Deleted`}) }
+
+func (f *following) lose(pair Pair) { f.lost[pair.Digest] = append(f.lost[pair.Digest], pair) }
+
+// relook looks once more for the items of the chunk that are equal to ones which the
+// survey has seen in their places: the owner may have moved them since.
+func (c *chunk) relook(ctx context.Context) error {
+	doubtful := map[Digest]bool{}
+	for _, item := range c.items {
+		_, known := slices.BinarySearch(c.following.known, item.Digest.head())
+		if known && len(c.following.lost[item.Digest]) == 0 {
+			doubtful[item.Digest] = true
+		}
+	}
+	if len(doubtful) == 0 {
+		return nil
+	}
+	for pair, err := range c.following.ledger.Pairs(ctx) {
+		if err != nil {
+			return fmt.Errorf("read the ledger: %w", err)
+		}
+		if !doubtful[pair.Digest] || pair.Item == "" {
+			continue
+		}
+		flags, err := c.following.looker.Look(ctx, pair.Folder, []ItemID{pair.Item})
+		if err != nil {
+			return fmt.Errorf("look at folder %q: %w", pair.Folder, err)
+		}
+		if _, here := flags[pair.Item]; !here {
+			c.following.lose(pair)
+		}
+	}
+	return nil
 }
 
 // found takes what a new item was before it was moved out of the lost ones: of equal

@@ -16,6 +16,12 @@ type moved struct {
 // chunk what has to be written. The intent names where each item was, so that whoever
 // finds it open can tell one that was moved from one that was not.
 func (c *chunk) follow(ctx context.Context) error {
+	if c.following == nil {
+		return nil
+	}
+	if err := c.relook(ctx); err != nil {
+		return err
+	}
 	found := c.takeMoved()
 	if len(found) == 0 {
 		return nil
@@ -34,9 +40,6 @@ func (c *chunk) follow(ctx context.Context) error {
 
 // takeMoved takes the items out of the chunk that were lost elsewhere.
 func (c *chunk) takeMoved() (found []moved) {
-	if c.following == nil || len(c.following.lost) == 0 {
-		return nil
-	}
 	items, spools := c.items, c.spools
 	c.items, c.spools = nil, nil
 	for i, item := range items {

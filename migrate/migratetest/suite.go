@@ -106,6 +106,7 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	t.Run("way back killed inside every chunk", func(t *testing.T) { backKilledInsideChunks(t, newWorld) })
 	t.Run("one way after the other was killed", func(t *testing.T) { unresolved(t, newWorld(t)) })
 	t.Run("what the owner did", func(t *testing.T) { followed(t, newWorld(t)) })
+	t.Run("what the owner does meanwhile", func(t *testing.T) { movedMeanwhile(t, newWorld(t)) })
 	t.Run("compare", func(t *testing.T) { compare(t, newWorld(t)) })
 }
 

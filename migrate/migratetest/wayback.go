@@ -1,8 +1,10 @@
 package migratetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 
 	"reforest/migrate"
@@ -178,10 +180,11 @@ func followed(t *testing.T, w World) {
 	r.settled(t, "moved and flagged")
 
 	owner.Flag(t, later, 0, nil, []string{"$Label2"})
-	owner.Flag(t, archive, 0, []string{`\Flagged`}, nil) // what was moved is still known
+	owner.Flag(t, archive, 0, []string{`\Flagged`, `\Deleted`}, nil) // what was moved is still known
 	if sum := r.goBack(t, "flags again", 0); sum.Edited != 2 || sum.Moved != 0 {
 		t.Errorf("summary %+v, want 2 with other flags", sum)
 	}
+	owner.Flag(t, archive, 0, nil, []string{`\Deleted`}) // which was not brought
 	r.settled(t, "flagged again")
 
 	owner.Move(t, archive, 0, inbox)
@@ -201,4 +204,37 @@ func followed(t *testing.T, w World) {
 		t.Errorf("the source holds %d messages, want all %d", count(after), count(source))
 	}
 	r.goForth(t, "what was deleted does not come again", 0)
+}
+
+// A restless source is one whose owner is at work when a pass looks for what is new.
+type restless struct {
+	migrate.Source
+	migrate.Looker
+	act func()
+}
+
+func (s *restless) Deltas(ctx context.Context, folder migrate.FolderID, since migrate.Cursor) iter.Seq2[migrate.Delta, error] {
+	s.act()
+	return s.Source.Deltas(ctx, folder, since)
+}
+
+// movedMeanwhile moves a message after the pass has seen it in its place, and copies
+// another, which stays two.
+func movedMeanwhile(t *testing.T, w World) {
+	r := moved(t, w)
+	source, target, done := r.OpenBack(t)
+	defer done()
+	acted := false
+	act := func() {
+		if !acted {
+			acted = true
+			r.Owner().Move(t, []string{"INBOX"}, 0, []string{"Später"})
+			r.Deliver(t, []string{"Später"}, smallCorpus()[0].Messages[3])
+		}
+	}
+	sum, err := migrate.Copy(t.Context(), &restless{source, source.(migrate.Looker), act}, target, r.back, following())
+	if err != nil || sum.Brought != 7 || sum.Moved != 1 || sum.Deleted != 0 {
+		t.Errorf("%+v, %v; want 7 brought and 1 moved", sum, err)
+	}
+	r.settled(t, "moved meanwhile")
 }
