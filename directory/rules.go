@@ -134,6 +134,7 @@ var forestRules = []Rule{
 	{"exchange.owns-mailboxes", migrate.Forbid, "Exchange runs there, and only its own tools may enable, disconnect or reconnect mailboxes.", "Configure a runner that has Exchange's tools, or let Exchange move the mailboxes.", fromDisconnect},
 	{"files.unwritable", migrate.Forbid, "The directory of the store or of the reports cannot be written.", "Make it writable, or name another.", fromConfig},
 	{"mail.mailbox", migrate.Forbid, "A source mailbox cannot be opened on the mail server.", "See whether it is there, and whether our account may open it.", fromOwn},
+	{"mail.smtp", migrate.Warn, "A mail server that is to say that it takes the forwarded mail does not answer.", "Correct the configuration, or see why it does not answer.", fromConfig},
 	{"mail.untried", migrate.Note, "A mail server was not tried.", "Name a mailbox that can be opened.", fromConfig},
 	{"rights.create", migrate.Forbid, "Our account may not create contacts or groups in the target OU.", "Grant it as the finding says.", fromADTS + " 3.1.1.4.5.4, allowedChildClassesEffective"},
 	{"rights.create-users", migrate.Forbid, "Our account may not create users in the target OU.", "Grant it as the finding says.", fromADTS + " 3.1.1.4.5.4, allowedChildClassesEffective"},
