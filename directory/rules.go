@@ -166,6 +166,7 @@ var moveRules = []Rule{
 	{"letin.changed", migrate.Warn, "The owner's protocols at the source were changed by somebody else, and are left so.", "See whether the owner may use the mailbox again.", "Exchange, protocolSettings"},
 	{"mailbox.by-mail-system", migrate.Note, "The mail system gives or takes the mailbox by itself.", "", fromDisconnect},
 	{"open.no-target", migrate.Forbid, "There is no target user whose mailbox could be opened.", "Stage the move first.", fromSwitch},
+	{"rollback.source-fewer", migrate.Forbid, "The old mailbox holds fewer items than were moved out of it.", "Ask who deleted them; restore it if it is empty.", "the ledger of the move"},
 	{"rollback.account", migrate.Note, "The account that was enabled with the target mailbox is disabled with it.", "", fromADTS + " 2.2.16"},
 	{"rollback.changed", migrate.Forbid, "Somebody else has changed what a rollback would write.", "Find out who needs it so, and set it back or roll back by hand.", fromOwn},
 	{"rollback.database-gone", migrate.Forbid, "The database of the source's mailbox is gone.", "Restore it under its name.", fromDisconnect},

@@ -29,6 +29,7 @@ type job struct {
 type tx struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	entries    int64 // journal entries that are not durable yet
 }
 
 func newWriter(ctx context.Context, db *sql.DB, group int) (*writer, error) {
@@ -136,6 +137,10 @@ func (t *tx) all(ctx context.Context, group []job) ([]error, error) {
 	if _, err := t.exec(ctx, "COMMIT"); err != nil {
 		return nil, t.rollback(ctx, fmt.Errorf("write: %w", err))
 	}
+	if t.entries > 0 {
+		entered(t.entries)
+		t.entries = 0
+	}
 	return errs, nil
 }
 
@@ -210,5 +215,6 @@ func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 // count adds to the number of journal entries.
 func (t *tx) count(ctx context.Context) error {
 	_, err := t.exec(ctx, `UPDATE counters SET n = n + 1 WHERE name = 'entries'`)
+	t.entries++
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -331,21 +332,27 @@ func (c *config) rules() directory.Rules {
 // A duration reads and writes hh:mm:ss, as the command lines of Exchange do.
 type duration time.Duration
 
+// durationForm is hh:mm:ss, with up to seven decimals of a second as .NET's TimeSpan has.
+var durationForm = regexp.MustCompile(`^([0-9]+):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,7})?)$`)
+
 // UnmarshalText reads 00:00:30.
 func (d *duration) UnmarshalText(text []byte) error {
-	var h, m, s int
-	var rest string
-	n, _ := fmt.Sscanf(string(text)+" .", "%d:%d:%d %s", &h, &m, &s, &rest)
-	if n != 4 || strings.HasPrefix(string(text), "-") || rest != "." || h < 0 || m < 0 || m > 59 || s < 0 || s > 59 {
+	part := durationForm.FindStringSubmatch(string(text))
+	if part == nil {
 		return fmt.Errorf("%q: want hours:minutes:seconds, such as 00:00:30", text)
 	}
-	*d = duration(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second)
-	return nil
+	length, err := time.ParseDuration(part[1] + "h" + part[2] + "m" + part[3] + "s")
+	*d = duration(length)
+	return err
 }
 
 func (d duration) String() string {
 	t := time.Duration(d)
-	return fmt.Sprintf("%02d:%02d:%02d", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60)
+	text := fmt.Sprintf("%02d:%02d:%02d", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60)
+	if rest := t % time.Second; rest != 0 {
+		text += strings.TrimRight(fmt.Sprintf(".%07d", rest/100), "0")
+	}
+	return text
 }
 
 // MarshalText writes 00:00:30.
