@@ -48,8 +48,8 @@ func returned(step string) bool {
 	return slices.Contains([]string{batch.StepSend, batch.StepFetch, batch.StepClose, batch.StepProve}, step)
 }
 
-// goesBack reports whether the switch steps back.
-func goesBack(m batch.Move) bool {
+// StepsBack reports whether the switch could not go on and is on its way back.
+func StepsBack(m batch.Move) bool {
 	return m.Phase == batch.PhaseSwitch && slices.Contains([]string{batch.StepBack, batch.StepFetch, batch.StepLetIn}, m.Step)
 }
 

@@ -145,7 +145,7 @@ func (m told) where() string {
 		return "already works in the new mailbox, but the switch is not finished"
 	case target:
 		return "already works in the new mailbox, but the move is not finished"
-	case goesBack(m.Move):
+	case StepsBack(m.Move):
 		return "works in the old mailbox, and the switch is being taken back because it could not go on" + inBrackets(m.Cause)
 	case m.Phase == batch.PhaseSwitch && m.Step != "" && m.Step != batch.StepGate:
 		return "still works in the old mailbox, and is being switched to the new one"
