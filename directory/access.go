@@ -115,6 +115,9 @@ func (d *Directories) writesOn(ctx context.Context, sample sample) ([]string, er
 	writes := slices.Clone(targetWrites)
 	if sample.side == Source {
 		writes = slices.Clone(sourceWrites)
+		if len(d.Rules.ShutOut) > 0 {
+			writes = append(writes, attrProtocols)
+		}
 		for _, attr := range mailboxAttrs {
 			if sample.who.Entry.Has(attr) {
 				writes = append(writes, attr)

@@ -33,7 +33,7 @@ func (d *Directories) checkMailboxExtras(_ context.Context, pair Pair) ([]migrat
 	source, whom := pair.Source, pair.Source.String()
 	if source.Entry.Has(attrArchive) && (pair.Target == nil || !pair.Target.Entry.Has(attrArchive)) {
 		findings = append(findings, warn("archive.no-target", whom,
-			fmt.Sprintf("%s of %s is %s: the mailbox has an archive, and the target has none.", attrArchive, source.DN, octetsText(source.Entry, attrArchive)),
+			fmt.Sprintf("%s of %s is %s: the mailbox has an archive, and the target has none.", attrArchive, source.DN, octetsText(source.Entry.Bytes(attrArchive)[0])),
 			"Make an archive at the target and move its content by Exchange, or export it before the source mailbox is removed."))
 	}
 	p := recipientParser{entry: source.Entry}
@@ -50,12 +50,13 @@ func (d *Directories) checkMailboxExtras(_ context.Context, pair Pair) ([]migrat
 	return findings, nil
 }
 
-// octetsText writes the attribute's first value as the GUID that it is, else in
-// hexadecimal.
-func octetsText(entry *Entry, attr string) string {
-	value := entry.Bytes(attr)[0]
+// octetsText writes a value as the GUID or SID that it is, else in hexadecimal.
+func octetsText(value []byte) string {
 	if guid, err := migrate.GUIDFromBytes(value); err == nil {
 		return guid.String()
+	}
+	if sid, err := migrate.SIDFromBytes(value); err == nil {
+		return string(sid)
 	}
 	return fmt.Sprintf("0x%x", value)
 }

@@ -79,12 +79,12 @@ func (d *Directories) checkReturn(pair Pair, changes []Change) []migrate.Finding
 // checkRecord refuses to make a mailbox out of nothing.
 func (d *Directories) checkRecord(pair Pair, changes []Change) []migrate.Finding {
 	for _, m := range MailboxWas(pair.Source, changes) {
-		if d.acts() || len(m.Values) > 0 && (m.Attr == attrHomeMDB || m.Attr == attrHomeServer) {
+		if len(m.Values) > 0 && (m.Attr == attrHomeMDB || m.Attr == attrHomeServer) {
 			return nil
 		}
 	}
 	if d.acts() {
-		return nil
+		return nil // it knows by itself
 	}
 	return []migrate.Finding{forbid("rollback.no-record", pair.Source.String(),
 		fmt.Sprintf("%s has no mailbox, and the journal of this move does not know which one it had.", pair.Source.DN),
@@ -96,7 +96,8 @@ func (d *Directories) checkRecord(pair Pair, changes []Change) []migrate.Finding
 func (d *Directories) changedSince(side Side, who *Recipient, t trail, written func(attr string) bool) []migrate.Finding {
 	var findings []migrate.Finding
 	for _, f := range t.formers(who.Entry) {
-		if f.changed && written(f.attr) && !(d.acts() && mailboxNames[strings.ToLower(f.attr)]) {
+		theirs := d.acts() && mailboxNames[strings.ToLower(f.attr)]
+		if f.changed && written(f.attr) && !theirs {
 			findings = append(findings, f.overwritten(side, who.DN))
 		}
 	}

@@ -167,10 +167,13 @@ func (f *Forest) lacksRight(ctx context.Context, rule string, who *Recipient, wr
 		return nil, nil
 	}
 	entry, err := f.Reader.Get(ctx, who.DN, attrMayWrite, attrMaySecure)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil // gone since; whoever writes it meets that
+	}
+	if err != nil {
 		return nil, fmt.Errorf("ask for our rights on %q: %w", who.DN, err)
 	}
-	if err != nil || !entry.Has(attrMayWrite) && !entry.Has(attrMaySecure) {
+	if !entry.Has(attrMayWrite) && !entry.Has(attrMaySecure) {
 		return nil, nil
 	}
 	missing := lacking(writes, entry.Values(attrMayWrite))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"reforest/migrate"
@@ -127,25 +126,8 @@ func shown(attr string, values [][]byte) string {
 		return "without a value"
 	case secretAttrs[key]:
 		return fmt.Sprintf("with a value of %d octets", len(bytes.Join(values, nil)))
+	case len(values) == 1 && binaryAttrs[key]:
+		return octetsText(values[0])
 	}
-	var texts []string
-	for _, v := range values {
-		texts = append(texts, octetsOrText(key, v))
-	}
-	return quotedList(texts)
-}
-
-// octetsOrText writes a GUID or SID in its usual form, other octets by their number and text
-// as it is. key is the attribute's name in lower case.
-func octetsOrText(key string, value []byte) string {
-	if !binaryAttrs[key] {
-		return string(value)
-	}
-	if guid, err := migrate.GUIDFromBytes(value); err == nil {
-		return guid.String()
-	}
-	if sid, err := migrate.SIDFromBytes(value); err == nil {
-		return string(sid)
-	}
-	return strconv.Itoa(len(value)) + " octets"
+	return valuesText(values)
 }

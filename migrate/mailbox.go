@@ -165,6 +165,13 @@ type Counter interface {
 	Count(ctx context.Context, ref Ref) (items int64, err error)
 }
 
+// A Room is a Target that can say how much more it may hold.
+type Room interface {
+	// Room returns how many bytes are free; limited is false where no limit is set or the
+	// server does not tell.
+	Room(ctx context.Context) (free int64, limited bool, err error)
+}
+
 // A Journal is bound to one move and one claim on it. Every method that writes
 // is durable when it returns.
 type Journal interface {

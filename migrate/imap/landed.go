@@ -57,9 +57,24 @@ func (c *Conn) landings(ctx context.Context, sel selection, from uint32, planned
 	if sel.exists == 0 || sel.uidNext > 0 && sel.uidNext <= from {
 		return nil, nil
 	}
+	found, err := c.listPast(ctx, from, func(f fetched) bool { return fits(f, planned) })
+	if err != nil {
+		return nil, err
+	}
+	for start := 0; start < len(found); start += maxBatch {
+		if err := c.digest(ctx, found[start:min(start+maxBatch, len(found))]); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// listPast returns the messages of the open folder from a UID on that are wanted, in the
+// order of their UIDs and without their digests.
+func (c *Conn) listPast(ctx context.Context, from uint32, wanted func(fetched) bool) ([]landing, error) {
 	var found []landing
 	each := func(f fetched) {
-		if f.uid >= from && f.size >= 0 && fits(f, planned) {
+		if f.uid >= from && f.size >= 0 && wanted(f) {
 			found = append(found, landing{fetched: f})
 		}
 	}
@@ -67,16 +82,8 @@ func (c *Conn) landings(ctx context.Context, sel selection, from uint32, planned
 	if err == nil && !s.ok() {
 		err = refused("imap.Landed", s, migrate.OneMailbox, migrate.Later)
 	}
-	if err != nil {
-		return nil, err
-	}
 	slices.SortFunc(found, func(a, b landing) int { return int(int64(a.uid) - int64(b.uid)) })
-	for start := 0; start < len(found); start += maxBatch {
-		if err := c.digest(ctx, found[start:min(start+maxBatch, len(found))]); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+	return found, err
 }
 
 // fits reports whether a message may be one of those planned.

@@ -21,6 +21,17 @@ type appended struct {
 // refusal of keywords costs the keywords, as Done.Flags shows. On an error the
 // results name what is known to be written.
 func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Offers("UIDPLUS") {
+		return t.writeAndFind(ctx, ref, items)
+	}
+	return t.write(ctx, ref, items)
+}
+
+func (t *Target) write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
 	var done []migrate.Done
 	for len(items) > 0 {
 		c, err := t.ready(ctx)

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 readonly IMAPS_PORT=1993 # a Dovecot of the host's own may hold 993 on every address
+readonly LMTP_PORT=1024
 readonly MAIL_ADMIN=admin MAIL_ADMIN_PASSWORD=Lab-Adm1n MAIL_PASSWORD=Lab-Ma1l
 
 # mail_ip SIDE
@@ -37,6 +38,7 @@ write_dovecot_conf() {
 	(umask 077 && printf '%s:{PLAIN}%s\n' "$MAIL_ADMIN" "$MAIL_ADMIN_PASSWORD" >"$d/admins")
 	chgrp dovecot "$d/admins" && chmod 640 "$d/admins"
 	sed -e "s|@DIR@|$d|g" -e "s|@SIDE@|$1|g" -e "s|@IP@|$(mail_ip "$1")|g" -e "s|@PORT@|$IMAPS_PORT|g" \
+		-e "s|@LMTP_PORT@|$LMTP_PORT|g" \
 		-e "s|@USER@|$MAIL_USER|g" -e "s|@UID@|$(id -u "$MAIL_USER")|g" -e "s|@PASSWORD@|$MAIL_PASSWORD|g" \
 		"$here/dovecot.conf.in" >"$d/dovecot.conf"
 }
@@ -46,6 +48,41 @@ start_mail() {
 	local d=$LAB/imap-$1
 	write_dovecot_conf "$1"
 	[ -d "$d/mail" ] || empty_mail "$1"
+	# After SIGKILL it names a dead process, whose number may be another's by now, or a
+	# zombie's; Dovecot would take either for itself and refuse to start.
+	rm -f "$d/run/master.pid"
 	setsid /usr/sbin/dovecot -F -c "$d/dovecot.conf" </dev/null >"$LAB/log/dovecot-$1.out" 2>&1 &
 	remember "imap-$1" $! dovecot
+}
+
+# kill_mail SIDE: end a mail server as SIGKILL ends it, all its processes at once: the
+# master leads a process group (setsid), and its children are in it.
+kill_mail() {
+	local pid
+	pid=$(running "imap-$1") || return 0
+	kill -9 -- "-$pid" "$pid" 2>/dev/null || true
+	for _ in $(seq 200); do
+		group_is_gone "$pid" && rm -f "$LAB/pids/imap-$1" && return
+		sleep 0.05
+	done
+	die "the mail server $1 outlives SIGKILL"
+}
+
+# group_is_gone PID: no process is left of the group. What is dead and only not yet
+# waited for does not count.
+group_is_gone() {
+	local group=$1 file stat
+	for file in /proc/[0-9]*/stat; do
+		stat=$(cat "$file" 2>/dev/null) || continue
+		# The second field is the program's name and may hold blanks and parentheses.
+		# shellcheck disable=SC2086
+		set -- ${stat##*) } # state, parent, group
+		[ "$3" != "$group" ] || [ "$1" = Z ] || return 1
+	done
+}
+
+# wait_mail SIDE: until it takes mail and shows it.
+wait_mail() {
+	wait_port "$(mail_ip "$1")" "$IMAPS_PORT"
+	wait_port "$(mail_ip "$1")" "$LMTP_PORT"
 }

@@ -12,9 +12,10 @@ type Op string
 
 // The operations that can be made to fail.
 const (
-	Login  Op = "login"
-	Append Op = "append"
-	Fetch  Op = "fetch" // of message bodies; flags, dates and sizes are always told
+	Login   Op = "login"
+	Append  Op = "append"
+	Deliver Op = "deliver" // of mail that arrives, by LMTP or Deliver
+	Fetch   Op = "fetch"   // of message bodies; flags, dates and sizes are always told
 )
 
 // A Drop says whether and when the connection breaks.

@@ -29,6 +29,7 @@ func systemAttributes() []attribute {
 		{name: "nTSecurityDescriptor", syntax: sd, upper: 132096},
 		{name: "systemFlags", syntax: integer, system: true},
 		{name: "isCriticalSystemObject", syntax: boolean, system: true},
+		{name: "isDeleted", syntax: boolean, system: true},
 		{name: "showInAdvancedViewOnly", syntax: boolean},
 		{name: "adminDescription", syntax: text, upper: 1024},
 		{name: "adminDisplayName", syntax: text, upper: 256},
@@ -78,6 +79,7 @@ func accountAttributes() []attribute {
 func configurationAttributes() []attribute {
 	return []attribute{
 		{name: "attributeSyntax", syntax: class, on: "attributeSchema"},
+		{name: "isMemberOfPartialAttributeSet", syntax: boolean, on: "attributeSchema"},
 		{name: "isSingleValued", syntax: boolean, on: "attributeSchema"},
 		{name: "linkID", syntax: integer, on: "attributeSchema"},
 		{name: "rangeUpper", syntax: integer, on: "attributeSchema"},
@@ -94,6 +96,7 @@ func configurationAttributes() []attribute {
 		{name: "msExchAcceptedDomainFlags", syntax: integer, on: "msExchAcceptedDomain"},
 		{name: "msExchAcceptedDomainName", syntax: text, upper: 256, index: true, on: "msExchAcceptedDomain"},
 		{name: "msExchDynamicDLFilter", syntax: text},
+		{name: "msExchMailboxRetentionPeriod", syntax: integer, on: "msExchPrivateMDB"},
 		{name: "msExchOABDefault", syntax: boolean},
 	}
 }

@@ -54,6 +54,9 @@ func (s *Server) authenticate(user, password string) (identity, *fault) {
 	st := s.store
 	st.mu.RLock()
 	defer st.mu.RUnlock()
+	if s.copied != nil {
+		return s.logOn(user, password)
+	}
 	o := st.account(user, s.config)
 	if o == nil || !o.password.matches(password) {
 		return identity{}, badCredentials("52e")

@@ -58,6 +58,11 @@ func (c Config) complete() (Config, error) {
 	}
 	first, _, _ := strings.Cut(c.Domain, ".")
 	c.NetBIOS = either(c.NetBIOS, strings.ToUpper(first))
+	return c.defaults()
+}
+
+// defaults fills in what every kind of server may leave open.
+func (c Config) defaults() (Config, error) {
 	c.Host = either(c.Host, "dc."+c.Domain)
 	c.AdminUser = either(c.AdminUser, "Administrator")
 	c.Organization = either(c.Organization, "First Organization")

@@ -157,6 +157,9 @@ func (c *conn) change(p *ber.Packet, ctl controls) (f *fault, hung bool) {
 		return refuse(unwilling, "00002035: SvcErr: DSID-031A11E5, problem 5003 (WILL_NOT_PERFORM), data 0, a global catalog cannot be written to"), false
 	}
 	req, f := readWrite(p, ctl)
+	if f == nil && c.server.copied != nil {
+		f = c.server.copied.refer(req)
+	}
 	if f != nil {
 		return f, false
 	}

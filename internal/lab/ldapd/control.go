@@ -17,8 +17,7 @@ const (
 	controlPermissive  = "1.2.840.113556.1.4.1413"
 )
 
-// knownControls lists them for the rootDSE. Show-deleted finds nothing more, for
-// there are no tombstones, and every commit is lazy.
+// knownControls lists them for the rootDSE. Every commit is lazy.
 func knownControls() []string {
 	return []string{
 		controlPaging, controlShowDeleted, controlLazyCommit, controlSDFlags,
@@ -34,6 +33,7 @@ type controls struct {
 	treeDelete bool
 	domain     bool
 	permissive bool
+	deleted    bool
 }
 
 // paging is the paged results control (RFC 2696 2).
@@ -85,6 +85,8 @@ func (c *controls) read(p *ber.Packet) *fault {
 		c.domain = true
 	case controlPermissive:
 		c.permissive = true
+	case controlShowDeleted:
+		c.deleted = true
 	}
 	return nil
 }

@@ -28,12 +28,15 @@
 //	OnWrite            a call before and after each write: to look, to refuse, to hang up
 //	Snapshot, Restore  the whole content, GUIDs, SIDs and passwords included; restored on
 //	                   a second server it plays a replica that lags until then
+//	StartReplica       a read-only server of a directory that is written elsewhere, fed by
+//	                   Replicate; package replica does so from any LDAP server
 //	Dump               the whole content as text, to compare two states
 //	Grant              rights for accounts that are no administrators
 //
 // Rights come from Grant alone: everyone who has logged on may read everything, and
-// security descriptors are kept but not obeyed.
+// security descriptors are kept but not obeyed. What is deleted leaves a tombstone, which the
+// show-deleted control shows; a DN that is no link vanishes with what it names.
 //
-// Not there: replication by itself, trusts, SASL, inheritance of ACEs, tombstones (a DN that is no
-// link vanishes with what it names), DirSync.
+// Not there: replication by itself (a replica is fed by others), trusts, SASL, inheritance of
+// ACEs, reanimation, DirSync.
 package ldapd

@@ -11,7 +11,11 @@ import (
 
 // newForest makes the tree of an empty forest.
 func newForest(config Config) (*store, error) {
-	s, err := newStore()
+	domain, err := newDomainSID()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStore(theSchema(), domain)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +108,7 @@ func (b *builder) configuration(config Config) {
 
 // head adds an object that begins a naming context.
 func (b *builder) head(dn directory.DN, class string, attrs ...string) {
-	b.add(dn, class, attrs...)
+	b.add(dn, class, append(attrs, "instanceType", "13")...) // writable head with a context above (MS-ADTS 2.2.8)
 	if o, _ := b.s.find(string(dn)); o != nil {
 		o.head = true
 	}

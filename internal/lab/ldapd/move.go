@@ -25,7 +25,6 @@ func (s *store) remove(req deletion) *fault {
 		return refuse(notAllowedOnNonLeaf, "00002015: UpdErr: DSID-031A0FBF, problem 6003 (CANT_ON_NON_LEAF), data 0")
 	}
 	s.removeTree(o)
-	s.nextUSN()
 	return nil
 }
 
@@ -33,6 +32,7 @@ func (s *store) removeTree(o *object) {
 	for _, child := range o.children {
 		s.removeTree(child)
 	}
+	s.bury(o)
 	s.forget(o)
 }
 

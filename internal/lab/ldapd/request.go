@@ -23,7 +23,7 @@ func readSearch(p *ber.Packet, c controls) (search, *fault) {
 	}
 	req := search{
 		base: content(p.Children[0]), scope: scope, sizeLimit: limit, typesOnly: truthy(p.Children[5]),
-		filter: f, sdParts: c.sdParts, domain: c.domain,
+		filter: f, sdParts: c.sdParts, domain: c.domain, deleted: c.deleted,
 	}
 	for _, attr := range p.Children[7].Children {
 		req.attrs = append(req.attrs, content(attr))

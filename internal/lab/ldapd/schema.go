@@ -144,5 +144,8 @@ func (a *attribute) described() []string {
 	if a.index {
 		out = append(out, "searchFlags", "1")
 	}
+	if theSchema().attrs[strings.ToLower(a.name)].global {
+		out = append(out, "isMemberOfPartialAttributeSet", "TRUE")
+	}
 	return out
 }

@@ -33,6 +33,7 @@ type search struct {
 	domain    bool // no references to other naming contexts
 	who       identity
 	global    bool // asks the global catalog: all domains, some attributes
+	deleted   bool // tombstones too
 }
 
 // A found is one entry of an answer.
@@ -61,6 +62,9 @@ func (s *store) matches(req search) ([]*object, *fault) {
 		if s.match(req.filter, o) == yes {
 			result = append(result, o)
 		}
+	}
+	if req.deleted {
+		result = append(result, s.buried(base, req)...)
 	}
 	slices.SortFunc(result, bySeq)
 	return result, nil

@@ -22,6 +22,7 @@ type Server struct {
 	config Config
 	store  *store
 	tls    *tls.Config
+	copied *replica // nil: the server is where the forest is written
 
 	secure, plain, global net.Listener
 	stop                  func() bool // unties the server from Start's context
@@ -44,15 +45,22 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	forest, err := newForest(config)
+	if err != nil {
+		return nil, err
+	}
+	return serve(ctx, &Server{config: config, store: forest})
+}
+
+// serve starts to answer from the server's store.
+func serve(ctx context.Context, s *Server) (*Server, error) {
+	config := s.config
 	certificate, err := config.Authority.Issue(config.Host, config.Domain)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, conns: map[net.Conn]bool{}}
+	s.conns = map[net.Conn]bool{}
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	if s.store, err = newForest(config); err != nil {
-		return nil, err
-	}
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}

@@ -115,14 +115,18 @@ type store struct {
 	rid    uint32
 	guids  *mathrand.ChaCha8
 	grants map[migrate.GUID][]grant // by who has them
+	graves []*object                // tombstones of what has been deleted, oldest first
+
+	missing map[*object][]string // of a replica: the keys of DN values whose objects are not there
 
 	generation int // raised when everything is replaced by a snapshot
 	undo       undoLog
 }
 
-func newStore() (*store, error) {
+// newStore makes an empty store of a domain that has the schema.
+func newStore(schema *schema, domain migrate.SID) (*store, error) {
 	s := &store{
-		schema: theSchema(),
+		schema: schema, domain: domain,
 		byDN:   map[string]*object{},
 		byGUID: map[migrate.GUID]*object{},
 		index:  map[string]map[string]set{},
@@ -137,9 +141,6 @@ func newStore() (*store, error) {
 	_, _ = rand.Read(seed[:]) // crypto/rand.Read never fails: it ends the program instead
 	s.guids = mathrand.NewChaCha8(seed)
 	var err error
-	if s.domain, err = newDomainSID(); err != nil {
-		return nil, err
-	}
 	if s.standard, err = standardSD(s.domain); err != nil {
 		return nil, err
 	}

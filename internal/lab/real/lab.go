@@ -125,6 +125,7 @@ func (e environment) mail(side string) MailServer {
 		Address: e.get(key + "IMAP"), ServerName: e.get(key + "IMAP_NAME"),
 		Admin: e.get("REFOREST_LAB_IMAP_ADMIN"), AdminPassword: e.get("REFOREST_LAB_IMAP_ADMIN_PASSWORD"),
 		Password: e.get("REFOREST_LAB_IMAP_PASSWORD"), CA: e.get("REFOREST_LAB_CA"),
+		LMTP: e.get(key + "LMTP"), lab: e.get("REFOREST_LAB"), side: strings.ToLower(side),
 	}
 }
 

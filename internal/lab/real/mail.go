@@ -24,6 +24,9 @@ type MailServer struct {
 	AdminPassword string
 	Password      string // everyone's own
 	CA            string // file
+	LMTP          string // host:port where mail is delivered, in the clear, without a password
+
+	lab, side string // for scripts/lab/mail
 }
 
 // Login opens user's mailbox as the admin (SASL PLAIN, RFC 4616); the connection dies

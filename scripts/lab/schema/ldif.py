@@ -46,7 +46,7 @@ CONFIGURATION = [
     ("msExchExchangeServer", "ms-Exch-Exchange-Server", ["legacyExchangeDN", "serialNumber", "versionNumber"],
      ["msExchServersContainer"]),
     ("msExchMDBContainer", "ms-Exch-MDB-Container", [], ["msExchAdminGroup"]),
-    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName", "msExchOwningServer", "offLineAB"],
+    ("msExchPrivateMDB", "ms-Exch-Private-MDB", ["legacyExchangeDN", "displayName", "msExchOwningServer", "offLineAB", "msExchMailboxRetentionPeriod"],
      ["msExchMDBContainer"]),
     ("msExchTransportSettings", "ms-Exch-Transport-Settings", [], [ORG]),
     ("msExchAcceptedDomain", "ms-Exch-Accepted-Domain", ["msExchAcceptedDomainName", "msExchAcceptedDomainFlags"],
