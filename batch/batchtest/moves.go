@@ -252,6 +252,54 @@ func events(t *testing.T, o Options) {
 	diff(t, "events of the run", got[0].Events, want)
 }
 
+// switches tells of a switch that one run began and the next ended: the first run's record
+// knows nothing of the second.
+func switches(t *testing.T, o Options) {
+	s := o.New(t)
+	planned(t, s, 1)
+	c := claim(t, s, night)
+	event := func(run batch.RunID, kind batch.EventKind, phase batch.Phase, step string, brought int64) batch.Event {
+		return batch.Event{
+			Run: run, Move: c.Move.ID, At: now, Kind: kind, Phase: phase, State: batch.Switching,
+			Step: step, Text: step + " " + batch.StepDone, Brought: brought,
+		}
+	}
+	first := []batch.Event{
+		event(night, batch.EventStep, batch.PhaseSwitch, batch.StepForward, 0),
+		event(night, batch.EventPass, batch.PhaseSwitch, batch.StepTail, 2),
+	}
+	other := []batch.Event{
+		event(night, batch.EventPass, batch.PhaseCopy, "", 0),
+		event(night, batch.EventWait, batch.PhaseSwitch, batch.StepTail, 2),
+	}
+	check(t, s.Commit(t.Context(), c, c.Move, append(other, first...)...))
+	next := batch.RunID("2026-03-15T01-00-00.000Z")
+	check(t, s.Begin(t.Context(), batch.Run{ID: next, Batch: "b1", Kind: batch.RunRollback, BeganAt: now}, c.Move.ID))
+	c = claimed(t, s, batch.Want{Run: next, Batch: "b1", Now: now, Phases: []batch.Phase{batch.PhaseRollback}})
+	second := []batch.Event{
+		event(next, batch.EventStep, batch.PhaseRollback, batch.StepReturn, 0),
+		event(next, batch.EventPass, batch.PhaseVerify, "", 1),
+	}
+	check(t, s.Commit(t.Context(), c, c.Move, second...))
+	whole := append(first, second...)
+	got, err := s.Switch(t.Context(), c.Move.ID)
+	check(t, err)
+	diff(t, "the switch", got, whole)
+	for run, want := range map[batch.RunID][]batch.Event{night: first, next: whole} {
+		diff(t, "the switch up to run "+string(run), collect(t, s.Records(t.Context(), run))[0].Switch, want)
+	}
+}
+
+func claimed(t *testing.T, s Store, want batch.Want) batch.Claim {
+	t.Helper()
+	c, found, err := s.Claim(t.Context(), want)
+	check(t, err)
+	if !found {
+		t.Fatalf("no move of %+v", want)
+	}
+	return c
+}
+
 func queries(t *testing.T, o Options) {
 	s := o.New(t)
 	planned(t, s, 3)
