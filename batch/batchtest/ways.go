@@ -104,6 +104,7 @@ func ways(t *testing.T, o Options) {
 	if record.Move.Items != 27 || record.Move.Skips != 3 || len(record.Skips) != 3 || len(record.Folders) != 1 {
 		t.Errorf("the record holds %d items, %d skips, %d folders; want those of the way forth", record.Move.Items, len(record.Skips), len(record.Folders))
 	}
+	diff(t, "the way back on record", []int64{record.Back.Items, record.Back.Bytes, int64(len(record.Back.Skips))}, []int64{2, 110 + 111, 1})
 	other, _ := ledgers(t, s.Journals(claim(t, s, night, c.Move.ID)))
 	diff(t, "another move", written(t, other, inbox, ids(seenFromThere(done))), nil)
 }
