@@ -195,8 +195,15 @@ func followed(t *testing.T, w World) {
 	}
 	r.settled(t, "moved once more")
 
+	expunged(t, r, later)
+}
+
+// expunged checks that what the owner deletes at the target stays at the source, and
+// does not come again.
+func expunged(t *testing.T, r trip, folder []string) {
+	t.Helper()
 	source, _ := r.Held(t)
-	owner.Expunge(t, later, 0)
+	r.Owner().Expunge(t, folder, 0)
 	for range 2 {
 		if sum := r.goBack(t, "deleted", 0); sum.Deleted != 1 || sum.Moved != 0 || !sum.Quiet() {
 			t.Errorf("summary %+v, want 1 deleted", sum)
