@@ -235,9 +235,12 @@ func TestRollbackKilledAtEveryStep(t *testing.T) {
 		if whole.clock.steps < begin+30 {
 			t.Fatalf("the way back and there again takes %d steps; it is too few to be one", whole.clock.steps-begin)
 		}
+		l, begun := newTraveller(t, more)
+		l.mustTravel(t, begun, l.there()...)
+		source, target, steps := l.source.entries, l.target.entries, l.clock.steps
 		for n := begin + 1; n < whole.clock.steps; n++ {
-			l, j := newTraveller(t, more)
-			l.mustTravel(t, j, l.there()...)
+			l.source.entries, l.target.entries, l.clock.steps = maps.Clone(source), maps.Clone(target), steps
+			j := &journal{clock: l.clock, changes: slices.Clone(begun.changes), closed: maps.Clone(begun.closed), dropped: maps.Clone(begun.dropped)}
 			l.clock.last = n
 			if err := errors.Join(l.travel(t, j, l.back()...), l.travel(t, j, l.there()...)); !errors.Is(err, errKilled) {
 				t.Fatalf("%s, step %d: got %v, want the kill", name, n, err)
