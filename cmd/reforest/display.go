@@ -96,8 +96,8 @@ type snapshot struct {
 	Items        int64  `json:"items"`
 	Bytes        int64  `json:"bytes"`
 	TotalBytes   int64  `json:"total_bytes"`
-	Next         string `json:"next,omitempty"`      // the first mailbox that waits, why and until when
-	HeldWhy      string `json:"held_why,omitempty"`  // why the first of those is held that are
+	Next         string `json:"next,omitempty"`              // the first mailbox that waits, why and until when
+	HeldWhy      string `json:"held_why,omitempty"`          // why the first of those is held that are
 	BackWhy      string `json:"stepping_back_why,omitempty"` // who steps back, and why: the first
 	nextAt       time.Time
 }
@@ -172,8 +172,11 @@ func (s snapshot) more() (text string) {
 		n    int
 		what string
 	}{
-		{s.Ready - s.Held, "ready"}, {s.Held, "held back"}, {s.SteppingBack, "stepping back"},
-		{s.RollingBack, "on the way back"}, {s.RolledBack, "rolled back"},
+		{s.Ready - s.Held, "ready"},
+		{s.Held, "held back"},
+		{s.SteppingBack, "stepping back"},
+		{s.RollingBack, "on the way back"},
+		{s.RolledBack, "rolled back"},
 	} {
 		if some.n > 0 {
 			text += fmt.Sprintf(", %d %s", some.n, some.what)
