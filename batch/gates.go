@@ -93,6 +93,9 @@ func (m *Mover) afterCanaries(w *work, moves []Move) Verdict {
 		case Failed, RolledBack:
 			return hold(fmt.Sprintf("%s goes first (switch.canary: %d), and is %s", c.name(), m.Canary, strings.ToLower(string(c.State))))
 		case Planned, Waiting, Moving, Ready, Switching:
+			if !m.carries(c) {
+				return hold(fmt.Sprintf("%s goes first (switch.canary: %d), and is not moved yet nor part of this run", c.name(), m.Canary))
+			}
 			on = append(on, c.name())
 		}
 	}
@@ -100,6 +103,14 @@ func (m *Mover) afterCanaries(w *work, moves []Move) Verdict {
 		return Done
 	}
 	return Wait(time.Now().Add(m.Interval), "waits for those who go first: "+strings.Join(on, ", "))
+}
+
+// carries reports whether this run carries the move forward, so that others may wait for it.
+func (m *Mover) carries(move Move) bool {
+	if move.Phase == PhaseRollback {
+		return false
+	}
+	return len(m.Only) == 0 || slices.Contains(m.Only, move.ID)
 }
 
 // name is what people call the move.

@@ -51,6 +51,7 @@ type Config struct {
 	Stopping <-chan struct{}
 
 	Until     Phase         // moves go no further than before this phase; "" is to their end
+	Only      []MoveID      // those that the run carries forward, as Pool.Only: nobody waits for any other; none: all
 	Canary    int           // the first so many of a batch are switched before any other; 0 is none
 	StopAfter int           // failed moves of a batch after which no further switch begins; 0 is any number
 	Delta     int64         // items that the last pass before the switch may bring; 0 is DefaultDelta

@@ -165,12 +165,16 @@ func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 	return m.carry(ctx, w, m.Directories.PlanStrip)
 }
 
-// unstaged reports whether another move of the batch may still get a twin.
+// unstaged reports whether another move of the batch may still get a twin in this run. The
+// rights of who gets one later are kept until then.
 func (m *Mover) unstaged(ctx context.Context, than Move) (bool, error) {
 	query := Query{Batch: than.Batch, Phases: []Phase{PhaseMatch, PhaseStage}, Open: true}
 	for move, err := range m.Store.Moves(ctx, query) {
-		if err != nil || move.ID != than.ID {
-			return err == nil, err
+		if err != nil {
+			return false, err
+		}
+		if move.ID != than.ID && m.carries(move) {
+			return true, nil
 		}
 	}
 	return false, nil

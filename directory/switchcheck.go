@@ -104,6 +104,31 @@ func (d *Directories) checkHold(source *Recipient) []migrate.Finding {
 // checkSteps plans every step of the switch on what the one before will have made of both
 // sides: what forbids one of them, or our account may not write, is known before the first.
 func (d *Directories) checkSteps(ctx context.Context, pair Pair) ([]migrate.Finding, error) {
+	whole, err := d.wayForth(ctx, pair)
+	if err != nil {
+		return nil, err
+	}
+	rights, err := d.mayWrite(ctx, "switch.no-right", pair, whole)
+	return append(whole.Findings, rights...), err
+}
+
+// PlanSwitch plans the whole of a switch, in the order of its steps, to be looked at: each
+// from what the one before will have made of both sides. The fetching of late mail between
+// them is no change of the directory. What CheckSwitch forbids forbids it. It is not to be
+// carried out as a whole.
+func (d *Directories) PlanSwitch(ctx context.Context, pair Pair) (Plan, error) {
+	findings, err := d.CheckSwitch(ctx, pair)
+	plan := Plan{Findings: findings}
+	if err != nil || len(plan.Forbidden()) > 0 {
+		return plan, err
+	}
+	whole, err := d.wayForth(ctx, pair)
+	whole.Findings = distinctFindings(append(findings, whole.Findings...))
+	return whole, err
+}
+
+// wayForth plans every step of the switch, until one is forbidden.
+func (d *Directories) wayForth(ctx context.Context, pair Pair) (Plan, error) {
 	looking := d.Looking()
 	if d.Admin == nil {
 		looking = d.unrestricted()
@@ -115,19 +140,18 @@ func (d *Directories) checkSteps(ctx context.Context, pair Pair) ([]migrate.Find
 	} {
 		plan, err := step(ctx, after)
 		if err != nil {
-			return nil, err
+			return Plan{}, err
 		}
 		whole.Findings = append(whole.Findings, plan.Findings...)
 		whole.Changes = append(whole.Changes, plan.Changes...)
 		if len(plan.Forbidden()) > 0 {
-			break
+			return whole, nil
 		}
 		if after, err = after.after(plan.Changes); err != nil {
-			return nil, err
+			return Plan{}, err
 		}
 	}
-	rights, err := d.mayWrite(ctx, "switch.no-right", pair, whole)
-	return append(whole.Findings, rights...), err
+	return whole, nil
 }
 
 // unrestricted returns the directories with an Admin that does not look whether mailboxes

@@ -49,6 +49,7 @@ func fullMove(m batch.Move) batch.Move {
 	m.NextAt = now.Add(30 * time.Second)
 	m.TotalItems, m.TotalBytes, m.Items, m.Bytes, m.Skips = 1<<40, 1<<50, 5, 6, 7
 	m.Passes, m.Quiet, m.QuietAt = 3, 1, now.Add(time.Microsecond)
+	m.Brought, m.KeptUntil = 4, now.Add(30*24*time.Hour)
 	m.StartedAt, m.EndedAt = now.Add(-time.Hour), now.Add(time.Hour)
 	return m
 }
@@ -234,7 +235,7 @@ func events(t *testing.T, o Options) {
 			Run: night, Move: c.Move.ID, At: now.Add(time.Second), Kind: batch.EventWait, Phase: batch.PhaseSettle,
 			State: batch.Waiting, Text: "not there yet\n'\";", Attempt: 1, Of: 20, NextAt: now.Add(time.Minute),
 		},
-		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventPass, Items: 12, Bytes: 1 << 40},
+		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventPass, Phase: batch.PhaseSwitch, Step: "tail", Items: 12, Bytes: 1 << 40, Brought: 3},
 		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventFinding, Finding: &migrate.Finding{
 			Rule: "x500.missing", Severity: migrate.Forbid, Whom: "a", What: "b", Mend: "c",
 		}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"reforest/batch"
@@ -130,13 +131,32 @@ const changedPage = 500
 
 // Changed is batch.Store's.
 func (s *Store) Changed(ctx context.Context, move batch.MoveID) iter.Seq2[directory.Change, error] {
+	return s.carried(ctx, `move_id = ?`, string(move))
+}
+
+// Carried yields the directory changes that are known to have been carried out and have
+// not been taken back, oldest first: those of the moves, or, if none is named, all that are
+// on record, of jobs too.
+func (s *Store) Carried(ctx context.Context, moves ...batch.MoveID) iter.Seq2[directory.Change, error] {
+	if len(moves) == 0 {
+		return s.carried(ctx, `1 = 1`)
+	}
+	ids := make([]any, len(moves))
+	for i, id := range moves {
+		ids[i] = string(id)
+	}
+	return s.carried(ctx, `move_id IN (`+marks(len(ids))+`)`, ids...)
+}
+
+// carried yields those of the changes that fit the condition, page by page.
+func (s *Store) carried(ctx context.Context, where string, args ...any) iter.Seq2[directory.Change, error] {
 	return func(yield func(directory.Change, error) bool) {
 		above := int64(0)
 		for {
 			var page []batch.ChangeRecord
 			err := s.view(ctx, "read changes", func(v view) (err error) {
-				page, err = queryChanges(ctx, v, `move_id = ? AND committed_at <> 0 AND dropped_at = 0 AND undone_at = 0
-					AND id > ? ORDER BY id LIMIT ?`, string(move), above, changedPage)
+				page, err = queryChanges(ctx, v, where+` AND committed_at <> 0 AND dropped_at = 0 AND undone_at = 0
+					AND id > ? ORDER BY id LIMIT ?`, append(slices.Clone(args), above, changedPage)...)
 				return err
 			})
 			if err != nil {

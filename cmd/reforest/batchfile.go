@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,45 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 	b.Batch = begun
 	b.moves, err = movesOf(ctx, st, batch.Query{Batch: begun.ID})
 	return err
+}
+
+// namedBatch reads the batch file, or, where there is none of that name, stands for the
+// batch of the store that has it.
+func namedBatch(c *config, name string) (b plannedBatch, err error) {
+	id := batchName(name)
+	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(id), Name: id}}
+	if _, err := os.Stat(name); err == nil {
+		if b, err = readBatch(c, name); err != nil {
+			return b, err
+		}
+	}
+	if _, err := os.Stat(c.storePath()); errors.Is(err, fs.ErrNotExist) {
+		return b, b.notBegun() // a store is not made for asking
+	}
+	return b, nil
+}
+
+// notBegun says that the store, which may be nil, knows nothing of the batch.
+func (b *plannedBatch) notBegun() error {
+	return usage(fmt.Errorf("batch %q has not begun: there is neither such a batch on record nor anything to go on with; begin it with: reforest sync, or reforest run", printable(b.Name)))
+}
+
+// begun is known for a batch that has to be in the store already.
+func (b *plannedBatch) begun(ctx context.Context, st *store.Store) error {
+	if st == nil {
+		return b.notBegun()
+	}
+	found, err := st.Batch(ctx, b.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return b.notBegun()
+	}
+	if err != nil {
+		return err
+	}
+	if b.Digest == "" {
+		b.Digest = found.Digest
+	}
+	return b.known(ctx, st)
 }
 
 // underWay reports whether changes for somebody of the batch have begun.

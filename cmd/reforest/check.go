@@ -189,11 +189,14 @@ func printCheck(env *environment, options *globalOptions, p *preflight, mailboxe
 		_, printErr := fmt.Fprint(env.stdout, byRule(p.findings))
 		return errors.Join(err, printErr)
 	}
-	what := "both forests"
+	what, switches := "both forests", ""
 	if mailboxes > 0 {
 		what += " and " + mailboxesText(mailboxes)
+		for _, line := range p.switches {
+			switches += "  switch: " + line + "\n"
+		}
 	}
-	_, err := fmt.Fprintf(env.stdout, "%sChecked %s: nothing forbids a run.\n", byRule(p.findings), what)
+	_, err := fmt.Fprintf(env.stdout, "%sChecked %s: nothing forbids a run.\n%s", byRule(p.findings), what, switches)
 	return err
 }
 
@@ -241,6 +244,9 @@ func printCheckJSON(env *environment, p *preflight, mailboxes int) error {
 		return err
 	}
 	line := map[string]any{"message_type": "check", "mailboxes": mailboxes, "forbidden": p.forbidden() != nil}
+	if len(p.switches) > 0 {
+		line["switch"] = p.switches
+	}
 	if err := json.NewEncoder(env.stdout).Encode(line); err != nil {
 		return err
 	}

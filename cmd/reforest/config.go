@@ -75,15 +75,13 @@ type mailConfig struct {
 	Password   secretRef `yaml:"password"`
 	Mailbox    string    `yaml:"mailbox"`
 	Probe      string    `yaml:"probe"`
+	SMTP       string    `yaml:"smtp"`
+	SMTPTLS    string    `yaml:"smtp_tls"`
 }
 
 type retryConfig struct {
 	Interval duration `yaml:"interval"`
 	Attempts int      `yaml:"attempts"`
-}
-
-type switchConfig struct {
-	Drain duration `yaml:"drain"`
 }
 
 type cleanConfig struct {
@@ -112,7 +110,7 @@ func defaultConfig() *config {
 		Store:   "reforest.db",
 		Reports: "reports",
 		Retry:   retryConfig{Interval: duration(batch.DefaultInterval), Attempts: batch.DefaultAttempts},
-		Switch:  switchConfig{Drain: duration(batch.DefaultDrain)},
+		Switch:  defaultSwitch(),
 		Match:   matchConfig{Rules: directory.DefaultMatch(), Decisions: "decisions.csv"},
 		Clean:   cleanConfig{Permissions: string(directory.TranslatePermissions)},
 		Limits:  limitsConfig{Moves: batch.DefaultWorkers, Writers: batch.DefaultWriters, BadItems: defaultBadItems},
@@ -187,6 +185,7 @@ func (c *config) check(f *faults, needs need) {
 	c.checkDomains(f)
 	c.Stage.check(f)
 	c.Clean.check(f)
+	c.Switch.check(c.Target.Mover, f)
 	f.sort()
 }
 
@@ -290,6 +289,7 @@ func (m mailConfig) check(key, dir string, f *faults) {
 	if m.IMAP != "" && !strings.Contains(m.IMAP, ":") {
 		f.add(key+".imap", "%q: want server:port, such as %s:993", m.IMAP, m.IMAP)
 	}
+	m.checkSMTP(key, f)
 }
 
 func oneOf(value string, allowed ...string) bool {
@@ -319,6 +319,7 @@ func (c *config) rules() directory.Rules {
 		SourceDomains: c.Source.Domains, TargetDomains: c.Target.Domains, Tenants: c.tenants(),
 		GroupContacts: c.Stage.Groups == "contact",
 		Permissions:   directory.PermissionMode(c.Clean.Permissions),
+		MoveHeld:      c.Switch.Holds == holdsMove, ShutOut: c.Switch.ShutOut,
 	}
 	for _, text := range c.Source.LegacySIDs {
 		if sid, err := migrate.ParseSID(text); err == nil { // checked when the file was read
@@ -356,3 +357,11 @@ func (d duration) String() string {
 
 // MarshalText writes 00:00:30.
 func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// mail returns how the side's mailboxes are reached.
+func (c *config) mail(side directory.Side) mailConfig {
+	if side == directory.Source {
+		return c.Source.Mail
+	}
+	return c.Target.Mail
+}

@@ -44,7 +44,8 @@ func collectKeys(t reflect.Type, path string, keys *[]string) {
 	}
 }
 
-// The template's values are the defaults.
+// The template's values are the defaults, but for the canaries: a file that does not name
+// them has none, and the one that we write recommends some.
 func TestTemplateShowsDefaults(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "reforest.yaml")
@@ -56,6 +57,7 @@ func TestTemplateShowsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := defaultConfig()
+	want.Switch.Canary, want.Switch.StopAfter = 3, 5
 	if got.Store != want.Store || got.Reports != want.Reports {
 		t.Errorf("store and reports: %q, %q", got.Store, got.Reports)
 	}

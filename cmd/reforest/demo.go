@@ -70,7 +70,7 @@ func runDemo(ctx context.Context, env *environment, options *demoOptions) (err e
 	}
 	env.say("Two forests, %s and %s, are up with %d mailboxes; moving them.", lab.SourceDomain, lab.TargetDomain, len(lab.People()))
 	global := &globalOptions{config: path, json: options.json}
-	err = runRun(ctx, env, &runOptions{globalOptions: global, yes: true}, filepath.Join(options.dir, demoBatch))
+	err = runRun(ctx, env, &runOptions{globalOptions: global, kind: batch.RunWhole, yes: true}, filepath.Join(options.dir, demoBatch))
 	if err != nil && !errors.Is(err, errNeedsPerson) {
 		return err
 	}

@@ -7,15 +7,53 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reforest/batch"
+	"reforest/batch/store"
 	"reforest/directory"
 )
 
-// dryRun prints what staging would change now. The later phases depend on what
-// staging has made; they are named, not computed.
+// dryRun prints what the command would change now.
 func dryRun(ctx context.Context, env *environment, options *runOptions, c *config, b plannedBatch) error {
-	return onlyLook(ctx, env, c, b, func(conn *connection, p *preflight) error { return printPlans(ctx, env, options, conn, p) })
+	return lookOnly(ctx, env, options, c, b, func(conn *connection, st *store.Store, who pick) error {
+		if options.kind == batch.RunSwitch {
+			return printSwitches(ctx, env, options, conn, who)
+		}
+		p, err := look(ctx, env, conn, st, who.batch().moves)
+		if err != nil {
+			return err
+		}
+		return printPlans(ctx, env, options, conn, p)
+	})
 }
 
+// lookOnly picks whom the command would carry on, and hands them to fn. Nothing is
+// written; the store is nil where there is none yet.
+func lookOnly(ctx context.Context, env *environment, options *runOptions, c *config, b plannedBatch, fn func(*connection, *store.Store, pick) error) error {
+	st, err := openToRead(ctx, c)
+	if err != nil {
+		return err
+	}
+	if st != nil {
+		defer func() { _ = st.Close() }() // read only: nothing can be lost
+	}
+	if err := options.known(ctx, st, &b); err != nil {
+		return err
+	}
+	conn, err := connect(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // read only: nothing can be lost
+	who, err := pickFor(ctx, options, conn, st, b)
+	if err != nil {
+		return err
+	}
+	who.tell(env)
+	return fn(conn, st, who)
+}
+
+// printPlans prints what staging would change now. The later phases depend on what
+// staging has made; they are named, not computed.
 func printPlans(ctx context.Context, env *environment, options *runOptions, conn *connection, p *preflight) error {
 	for _, pair := range p.pairs {
 		plan, err := conn.directories.PlanStage(ctx, pair)
@@ -37,8 +75,15 @@ func printPlans(ctx context.Context, env *environment, options *runOptions, conn
 		env.say("All mailboxes of the batch have begun or ended; nothing is left to stage. Nothing was changed.")
 		return nil
 	}
-	env.say("%d mailboxes would be staged as above, then opened, copied, switched, cleaned and verified. Nothing was changed.", len(p.pairs))
+	env.say("%s would be staged as above, then %s. Nothing was changed.", mailboxesText(len(p.pairs)), laterPhases(options.kind))
 	return nil
+}
+
+func laterPhases(kind batch.RunKind) string {
+	if kind == batch.RunSync {
+		return "opened and copied, and left where they are"
+	}
+	return "opened, copied, switched, cleaned and verified"
 }
 
 // printPlan writes a plan; what says what it comes to.

@@ -143,7 +143,8 @@ Begin with a rehearsal on two forests inside this process; it needs nothing else
 	root.AddCommand(
 		newDemoCommand(env, options), newInitCommand(env, options), newCheckCommand(env, options),
 		newStageCommand(env, options), newCleanCommand(env, options), newVerifyCommand(env, options),
-		newRunCommand(env, options), newStatusCommand(env, options), newReportCommand(env, options),
+		newRunCommand(env, options), newSyncCommand(env, options), newSwitchCommand(env, options), newRollbackCommand(env, options),
+		newStatusCommand(env, options), newReportCommand(env, options), newJournalCommand(env, options),
 		newVersionCommand(env, options), newExitCodesTopic(),
 	)
 	return root

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,28 +35,77 @@ const (
 // outside. Each site sees its directory late, and the mover, the transports and the mail
 // servers are killed in turn. Then twenty are rolled back, under the same. Every message
 // has to be exactly once where its owner works in the end.
+//
+// With REFOREST_SOAK_MINUTES it goes on for so long, with people, lags and kills at
+// random; whoever is rolled back may then be moved again.
 func TestNumberedMail(t *testing.T) {
-	w := newPost(t)
-	switching := w.during(t, func(t *testing.T) { w.drive(t, "run", "fifty.csv", "--yes") })
-	for _, p := range w.people {
-		w.tally(t, switching, p, w.atTarget(p))
+	lab := real.Load(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("figure seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var total postFigures
+	until := soakTime(t)
+	for round := 1; round == 1 || time.Now().Before(until) && !t.Failed(); round++ {
+		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
+			w := newPost(t, lab, random, until)
+			w.round(t)
+			total.add(w.figures)
+		})
+		total.tell(t)
 	}
-	if t.Failed() {
+}
+
+// soakTime is until when to go on; zero for one round.
+func soakTime(t *testing.T) time.Time {
+	t.Helper()
+	asked := os.Getenv("REFOREST_SOAK_MINUTES")
+	if asked == "" {
+		return time.Time{}
+	}
+	minutes, err := strconv.Atoi(asked)
+	if err != nil || minutes < 1 {
+		t.Fatalf("REFOREST_SOAK_MINUTES=%q: want a number of minutes", asked)
+	}
+	return time.Now().Add(time.Duration(minutes) * time.Minute)
+}
+
+// round moves everyone, takes some back, and, in a soak, moves some of them again.
+func (w *post) round(t *testing.T) {
+	defer w.sumUp(t)
+	home := map[string]func(real.Person) func(*testing.T) []string{}
+	var sent []*transport.Numbers
+	act := func(side func(real.Person) func(*testing.T) []string, people []real.Person, args ...string) bool {
+		for _, p := range people {
+			home[p.Mail] = side
+		}
+		sent = append(sent, w.during(t, func(t *testing.T) { w.drive(t, args...) }))
+		for _, p := range w.people {
+			ids := home[p.Mail](p)(t)
+			for _, numbers := range sent {
+				w.tally(t, numbers, p, ids)
+			}
+		}
+		return !t.Failed()
+	}
+	if !act(w.atTarget, w.people, "run", "fifty.csv", "--yes") {
 		return
 	}
-	back := w.people[:takenBack]
-	returning := w.during(t, func(t *testing.T) {
-		w.drive(t, "rollback", "fifty.csv", "--only", mailsOf(back), "--yes")
-	})
-	for i, p := range w.people {
-		ids := w.atTarget(p)
-		if i < takenBack {
-			ids = w.atSource(p)
-			w.tally(t, switching, p, ids)
-		}
-		w.tally(t, returning, p, ids)
+	back := w.some(takenBack)
+	if !act(w.atSource, back, "rollback", "fifty.csv", "--only", mailsOf(back), "--yes") || !w.soaks || w.random.IntN(2) == 0 {
+		return
 	}
-	w.tellFigures(t)
+	again := back[:1+w.random.IntN(len(back))]
+	act(w.atTarget, again, "run", "fifty.csv", "--only", mailsOf(again), "--yes")
+}
+
+// some returns n of the people; in a soak as many as chance has it.
+func (w *post) some(n int) []real.Person {
+	if !w.soaks {
+		return w.people[:min(n, len(w.people))]
+	}
+	mixed := slices.Clone(w.people)
+	w.random.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+	return mixed[:1+w.random.IntN(len(mixed))]
 }
 
 func mailsOf(people []real.Person) string {
@@ -73,19 +123,21 @@ type post struct {
 	carries [2]*transport.Process // source, target
 	spools  [2]string
 	random  *rand.Rand
-	figures struct{ kills, lost, doubled, sent int }
+	soaks   bool
+	figures postFigures
 
 	mu    sync.Mutex
 	mover *exec.Cmd // guarded by mu; nil while none runs
 }
 
-func newPost(t *testing.T) *post {
+func newPost(t *testing.T, lab real.Lab, random *rand.Rand, until time.Time) *post {
 	t.Helper()
-	lab := real.Load(t)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("figure seed %d", seed)
-	w := &post{twoForests: &twoForests{lab: lab, dir: t.TempDir()}, random: rand.New(rand.NewPCG(seed, 0))}
-	w.people = lab.Plant(t, writtenTo)
+	w := &post{twoForests: &twoForests{lab: lab, dir: t.TempDir()}, random: random, soaks: !until.IsZero()}
+	n := writtenTo
+	if w.soaks {
+		n = 4 + random.IntN(writtenTo-3)
+	}
+	w.people = lab.Plant(t, n)
 	for _, p := range w.people {
 		lab.SourceMail.Empty(t, p.Mail)
 		lab.TargetMail.Empty(t, p.Mail)
@@ -219,6 +271,10 @@ func (w *post) during(t *testing.T, act func(*testing.T)) *transport.Numbers {
 // turn, until ended.
 func (w *post) disturb(t *testing.T, ended <-chan struct{}) {
 	t.Helper()
+	every, next := killEvery, func(i int) int { return i }
+	if w.soaks {
+		every, next = 3*time.Second+time.Duration(w.random.Int64N(int64(killEvery))), func(int) int { return w.random.IntN(5) }
+	}
 	victims := []func(*testing.T){
 		w.killMover,
 		func(t *testing.T) { w.killTransport(t, 0) },
@@ -236,9 +292,9 @@ func (w *post) disturb(t *testing.T, ended <-chan struct{}) {
 				view.SetLag(0)
 			}
 			return
-		case <-time.After(killEvery):
+		case <-time.After(every):
 		}
-		victims[i%len(victims)](t)
+		victims[next(i)%len(victims)](t)
 		w.figures.kills++
 	}
 }
@@ -315,7 +371,7 @@ func (w *post) atSource(p real.Person) func(*testing.T) []string {
 // atTarget reads the mailbox that the twin's mail attribute names.
 func (w *post) atTarget(p real.Person) func(*testing.T) []string {
 	return func(t *testing.T) []string {
-		found := w.lab.Target.Search(t, w.lab.Target.Base, "(proxyAddresses=X500:"+p.LegacyDN+")")
+		found := w.lab.Target.Search(t, w.lab.Target.Base, "(mailNickname="+p.Alias+")")
 		if len(found) != 1 || len(found[0]["mail"]) != 1 {
 			t.Fatalf("%s: %d objects at the target", p.Mail, len(found))
 		}
@@ -324,36 +380,69 @@ func (w *post) atTarget(p real.Person) func(*testing.T) []string {
 }
 
 // tally compares what the person was sent with what is there.
-func (w *post) tally(t *testing.T, numbers *transport.Numbers, p real.Person, read func(*testing.T) []string) {
+func (w *post) tally(t *testing.T, numbers *transport.Numbers, p real.Person, ids []string) {
 	t.Helper()
-	got := numbers.Tally(p.Mail, read(t))
+	got := numbers.Tally(p.Mail, ids)
 	w.figures.lost += len(got.Lost)
 	w.figures.doubled += len(got.Doubled) + len(got.Strange)
-	if !got.Exact() || got.Sent == 0 {
-		t.Errorf("%s: %s", p.Mail, got)
+	if got.Exact() && got.Sent > 0 {
+		return
+	}
+	t.Errorf("%s: %s", p.Mail, got)
+	for _, id := range slices.Concat(got.Lost, got.Doubled, got.Strange) {
+		w.trace(t, id)
 	}
 }
 
-// tellFigures prints what scripts/test and scripts/soak look for.
-func (w *post) tellFigures(t *testing.T) {
+// trace tells what the transports have recorded of a message.
+func (w *post) trace(t *testing.T, id string) {
+	t.Helper()
+	for _, spool := range w.spools {
+		log, err := os.ReadFile(filepath.Join(spool, "log.jsonl"))
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, strings.Trim(id, "<>")) {
+				t.Log(strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// postFigures are what scripts/test and scripts/soak look for.
+type postFigures struct{ kills, sent, lost, doubled, bounced, maxHops int }
+
+func (f *postFigures) add(other postFigures) {
+	f.kills, f.sent = f.kills+other.kills, f.sent+other.sent
+	f.lost, f.doubled, f.bounced = f.lost+other.lost, f.doubled+other.doubled, f.bounced+other.bounced
+	f.maxHops = max(f.maxHops, other.maxHops)
+}
+
+func (f *postFigures) tell(t *testing.T) {
+	t.Helper()
+	t.Logf("figure kills %d", f.kills)
+	t.Logf("figure sent %d", f.sent)
+	t.Logf("figure lost %d", f.lost)
+	t.Logf("figure doubled %d", f.doubled)
+	t.Logf("figure bounced %d", f.bounced)
+	t.Logf("figure max_hops %d", f.maxHops)
+}
+
+// sumUp reads from the transports' own records what bounced, and how far mail went.
+func (w *post) sumUp(t *testing.T) {
 	t.Helper()
 	log, err := transport.ReadLog(w.spools[:]...)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
-	for i, b := range log.Bounces {
-		if i < 5 {
-			t.Errorf("bounced: %s to %s: %s", b.MessageID, b.Recipient, b.Text)
-		}
+	w.figures.bounced, w.figures.maxHops = len(log.Bounces), log.MaxHops
+	for _, b := range log.Bounces[:min(5, len(log.Bounces))] {
+		t.Errorf("bounced: %s to %s: %s", b.MessageID, b.Recipient, b.Text)
 	}
 	if log.MaxHops > 3 || log.MaxHops < 2 {
 		t.Errorf("a message was handled by %d sites, want 2 or 3 at most", log.MaxHops)
-	}
-	for name, n := range map[string]int{
-		"kills": w.figures.kills, "sent": w.figures.sent, "lost": w.figures.lost, "doubled": w.figures.doubled,
-		"bounced": len(log.Bounces), "max_hops": log.MaxHops,
-	} {
-		t.Log("figure " + name + " " + strconv.Itoa(n))
 	}
 }
 

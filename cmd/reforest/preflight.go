@@ -26,6 +26,7 @@ type preflight struct {
 	begun    int                  // moves under way whose mailboxes were tried
 	looked   []migrate.GUID       // source objects that were matched
 	open     []directory.Question // what only a person can answer about them
+	switches []string             // what the configuration means for the switch; none: it was not asked
 	patience *patience
 }
 
@@ -54,7 +55,12 @@ func look(ctx context.Context, env *environment, conn *connection, st *store.Sto
 	if err != nil {
 		return nil, err
 	}
-	p.findings = slices.Concat(p.findings, findings, checkFiles(conn.config))
+	mail, err := newRoutes(conn.config).check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.findings = slices.Concat(p.findings, findings, checkFiles(conn.config), mail)
+	p.switches = conn.config.switchWords()
 	if err := p.prove(ctx, conn, moves); err != nil {
 		return nil, err
 	}

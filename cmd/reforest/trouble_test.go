@@ -69,7 +69,12 @@ func (r *rehearsal) run(t *testing.T, meddle func(*connection)) (map[string]batc
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := mayRun(t.Context(), env, c, conn, st, b); err != nil {
+	options := &runOptions{globalOptions: &globalOptions{}, kind: batch.RunWhole, yes: true}
+	who, err := pickFor(t.Context(), options, conn, st, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mayRun(t.Context(), env, c, conn, st, who); err != nil {
 		return nil, err
 	}
 	if err := st.Plan(t.Context(), b.Batch, b.moves); err != nil {
@@ -78,7 +83,7 @@ func (r *rehearsal) run(t *testing.T, meddle func(*connection)) (map[string]batc
 	if meddle != nil {
 		meddle(conn)
 	}
-	runErr := newRunner(env, &runOptions{globalOptions: &globalOptions{}, yes: true}, c, st, conn, b.Batch).run(t.Context())
+	runErr := newRunner(env, options, c, st, conn, who).run(t.Context())
 	moves, err := movesOf(t.Context(), st, batch.Query{Batch: b.ID})
 	if err != nil {
 		t.Fatal(err)
