@@ -183,3 +183,57 @@ func (r *rehearsal) ldapmodify(t *testing.T, ldif string) {
 		t.Fatalf("ldapmodify: %v\n%s\n%s", err, errs.String(), ldif)
 	}
 }
+
+// A rollback that was killed goes on where it was when the same command is given again; a
+// run leaves who is on the way back alone.
+func TestKilledRollbackGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n"+bjorn+"\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	deliver(t, r.Target.Mail, anna, 3)
+	r.edit(t, "drain: 00:00:01", "drain: 00:00:05") // it cannot come to its end while it is killed
+	cmd := exec.CommandContext(t.Context(), "reforest", "rollback", "tonight", "--only", anna, "--yes", "--json")
+	lines, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Dir = r.dir
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForStep(t, json.NewDecoder(lines), "send done")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	before := r.entryOf(t, directory.Source, anna).First("uSNChanged")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "on the way back, and left", "reforest rollback")
+	r.reforest(t, "switch", "tonight", "--yes", "--only", anna).wants(t, exitNeedsPerson, "on the way back, and left")
+	if after := r.entryOf(t, directory.Source, anna).First("uSNChanged"); after != before {
+		t.Errorf("others have changed the source: %s, %s", before, after)
+	}
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run").wants(t, exitDone, "on the way back already")
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitDone, "on the way back already", "Rolled back")
+	r.delivers(t, anna, directory.Source)
+	if diff := cmp.Diff(map[string]int{"3": 1}, held(r.Source.Mail, anna)); diff != "" {
+		t.Errorf("at the source (-want +got):\n%s", diff)
+	}
+}
+
+// waitForStep reads --json lines until the step is told of.
+func waitForStep(t *testing.T, lines *json.Decoder, step string) {
+	t.Helper()
+	for {
+		var line struct {
+			Kind string `json:"kind"`
+			Text string `json:"text"`
+		}
+		if err := lines.Decode(&line); err != nil {
+			t.Fatalf("it ended without %q: %v", step, err)
+		}
+		if line.Kind == "step" && line.Text == step {
+			return
+		}
+	}
+}
