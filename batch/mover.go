@@ -150,8 +150,9 @@ func (w *work) event(kind EventKind, text string) Event {
 
 // What an event says of a step.
 const (
-	StepBegun = "begun"
+	StepBegun = "begun" // with ": " and the Move.Cause behind it
 	StepDone  = "done"
+	StepIdle  = "not needed"
 )
 
 // step returns the event that the step has begun or is done.

@@ -14,6 +14,7 @@ type Record struct {
 	// a ledger: it is ahead of the row when a process died between the two.
 	Move    Move
 	Events  []Event               // of that run, oldest first
+	Switch  []Event               // up to that run: what Timeline reads
 	Skips   []SkipRecord          // up to that run, in the order of noting
 	Folders []migrate.FolderState // as they stand now, by path, without Open
 	Changes []ChangeRecord        // up to that run, oldest first

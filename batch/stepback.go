@@ -39,7 +39,7 @@ func (m *Mover) turnBack(ctx context.Context, w *work, cause string) (bool, erro
 	w.move.Step, w.move.Cause, w.move.Hint, w.move.Attempt = StepBack, cause, "", 0
 	w.move.Quiet, w.move.QuietAt, w.move.Brought = 0, time.Time{}, 0
 	w.move.State, w.move.Reason, w.move.NextAt = Switching, "", time.Time{}
-	return true, m.save(ctx, w, w.step(StepBack, StepBegun))
+	return true, m.save(ctx, w, w.step(StepBack, StepBegun+": "+cause))
 }
 
 // stepBack lets the target forward to the source again, fetches what reached the target

@@ -59,7 +59,7 @@ func (m *Mover) parts(ctx context.Context, w *work, all []part) (Verdict, error)
 		if verdict, err := p.run(ctx, w); err != nil || verdict != Done {
 			return verdict, err
 		}
-		done := w.step(p.name, StepDone)
+		done := w.step(p.name, m.outcome(p.name))
 		if next := first + i + 1; next < len(all) {
 			w.move.Step = all[next].name
 		}
@@ -71,6 +71,15 @@ func (m *Mover) parts(ctx context.Context, w *work, all []part) (Verdict, error)
 		}
 	}
 	return Done, nil
+}
+
+// outcome is what the event at the end of a step says. Where nobody is to be shut out,
+// nobody has been.
+func (m *Mover) outcome(step string) string {
+	if step == StepShutOut && len(m.Directories.Rules.ShutOut) == 0 {
+		return StepIdle
+	}
+	return StepDone
 }
 
 // tails reports whether the step fetches late mail.

@@ -61,14 +61,18 @@ func (r *Recipient) withMaster(values [][]byte) *Recipient {
 
 // shutAccount disables an account that was enabled with the mailbox. That nobody set its
 // password shows in pwdLastSet, which is 0 again: so it gets another when the mailbox is
-// opened once more. Other bits of userAccountControl are somebody else's.
+// opened once more. Further bits of userAccountControl are somebody else's.
 func shutAccount(e *edit, pair Pair, opened trail) []migrate.Finding {
 	if !opened.has(RandomPassword) {
 		return nil
 	}
-	e.about(attrAccountControl)
+	before := int64(accountDisabled)
+	if f, set := opened.of(e.entry, attrAccountControl); set && len(f.was) == 1 {
+		was, _ := strconv.ParseInt(string(f.was[0]), 10, 64) // a server's own number
+		before |= was & accountOpen
+	}
 	control, _ := strconv.ParseInt(e.entry.First(attrAccountControl), 10, 64) // ParseRecipient has read it
-	e.from("as before it was opened").setText(attrAccountControl, number(control|accountDisabled))
+	e.from("as before it was opened").setText(attrAccountControl, number(control|before))
 	e.from("as before it was opened").setText(attrPasswordSet, "0")
 	return []migrate.Finding{note("rollback.account", pair.Source.String(),
 		fmt.Sprintf("The account %s, which was enabled with the mailbox, is disabled again; a password that it was given since is no longer of use.", pair.Target.DN))}

@@ -53,10 +53,16 @@ func (e *edit) fill(attr string, values ...[]byte) {
 // fillText is fill for text.
 func (e *edit) fillText(attr string, values ...string) { e.fill(attr, texts(values...)...) }
 
-// add adds those of the values that the attribute does not have.
+// add adds those of the values that the attribute does not have, nor is asked to have.
 func (e *edit) add(attr string, values ...string) {
 	origin := e.about(attr)
-	lacking := slices.DeleteFunc(distinctValues(attr, texts(values...)), among(attr, e.entry.Bytes(attr)))
+	have := slices.Clone(e.entry.Bytes(attr))
+	for _, m := range e.mods {
+		if m.Op == AddValues && m.Attr == attr {
+			have = append(have, m.Values...)
+		}
+	}
+	lacking := slices.DeleteFunc(distinctValues(attr, texts(values...)), among(attr, have))
 	if len(lacking) > 0 {
 		e.mods = append(e.mods, Mod{Op: AddValues, Attr: attr, Values: lacking, Origin: origin})
 	}

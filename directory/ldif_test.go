@@ -162,8 +162,10 @@ func TestLDIFOfStaging(t *testing.T) {
 		{Op: directory.AddValues, Attr: "objectClass", Values: [][]byte{[]byte("contact")}}, {Op: directory.AddValues, Attr: "description", Values: values},
 	}}
 	gone := directory.Change{Forest: directory.Target, Op: directory.Delete, DN: dn, Why: "delete it", Before: []directory.Mod{
-		{Op: directory.ReplaceValues, Attr: "objectClass", Values: [][]byte{[]byte("contact")}}, {Op: directory.ReplaceValues, Attr: "description", Values: values},
-		{Op: directory.ReplaceValues, Attr: "objectGUID", Values: [][]byte{[]byte("0123456789abcdef")}}, {Op: directory.ReplaceValues, Attr: "memberOf", Values: [][]byte{[]byte("CN=X")}},
+		{Op: directory.ReplaceValues, Attr: "objectClass", Values: [][]byte{[]byte("contact")}},
+		{Op: directory.ReplaceValues, Attr: "description", Values: values},
+		{Op: directory.ReplaceValues, Attr: "objectGUID", Values: [][]byte{[]byte("0123456789abcdef")}},
+		{Op: directory.ReplaceValues, Attr: "memberOf", Values: [][]byte{[]byte("CN=X")}},
 		{Op: directory.ReplaceValues, Attr: "authOrigBL", Values: [][]byte{[]byte("CN=X")}},
 	}}
 	elsewhere := directory.Change{Forest: directory.Source, Op: directory.Delete, DN: "CN=Source", Why: "not of this side"}

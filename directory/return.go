@@ -32,7 +32,7 @@ func (d *Directories) PlanReturn(ctx context.Context, pair Pair, changes []Chang
 		e.keepNames(pair.Source)
 	}
 	for _, f := range trailLeft.trail(changes).formers(source.Entry) {
-		if returns(f.attr) && !mailboxNames[strings.ToLower(f.attr)] {
+		if d.returns(f.attr) && !mailboxNames[strings.ToLower(f.attr)] {
 			e.from("as before the switch").restore(f.attr, f.was)
 		}
 	}
@@ -54,8 +54,17 @@ func MailboxWas(source *Recipient, changes []Change) []Mod {
 	return was
 }
 
-// returns reports whether the way back writes the attribute of the source: names stay.
-func returns(attr string) bool { return !strings.EqualFold(attr, attrProxies) }
+// namesOfOne are what somebody is known by; no way back takes any of it away.
+var namesOfOne = lowerSet(attrProxies, "mail", "mailNickname", attrLegacy, attrMailboxGUID)
+
+// returns reports whether the way back writes the attribute of the source. Where the mail
+// system connects the mailbox, what kind it is is for it to say.
+func (d *Directories) returns(attr string) bool {
+	if attr == attrTypeDetails || attr == attrDisplayType {
+		return !d.acts()
+	}
+	return !namesOfOne[strings.ToLower(attr)]
+}
 
 // stopForwarding clears a targetAddress that leads to the target and of which the journal
 // does not know what was there before.
@@ -73,7 +82,7 @@ func (d *Directories) checkReturn(pair Pair, changes []Change) []migrate.Finding
 		stop = append(stop, d.admin().May(Source)...)
 		stop = append(stop, d.checkRecord(pair, changes)...)
 	}
-	return append(stop, d.changedSince(Source, pair.Source, trailLeft.trail(changes), returns)...)
+	return append(stop, d.changedSince(Source, pair.Source, trailLeft.trail(changes), d.returns)...)
 }
 
 // checkRecord refuses to make a mailbox out of nothing.

@@ -155,6 +155,11 @@ func (d *Directories) wayBack(ctx context.Context, pair Pair, changes []Change) 
 		if pair, err = pair.after(plan.Changes); err != nil {
 			return Plan{}, err
 		}
+		if d.acts() && !pair.Source.IsMailbox() { // the mail system is only asked later
+			again := *pair.Source
+			again.HomeMDB = d.Source.Info.ConfigNC // any name will do for one that has a mailbox
+			pair.Source = &again
+		}
 	}
 	return whole, nil
 }

@@ -38,21 +38,36 @@ func TestCheckSwitch(t *testing.T) {
 		want   []string
 		says   string
 	}{
-		"ready":                      {change: func(*lab, map[string][][]byte, map[string][][]byte) {}},
-		"source has no mailbox":      {change: set("homeMDB"), want: nil},
-		"source is no mailbox":       {change: func(l *lab, s, t map[string][][]byte) { set("homeMDB")(l, s, t); set("msExchHomeServerName")(l, s, t) }, want: []string{"source.not-mailbox"}},
-		"target is no mailbox":       {change: func(l *lab, s, t map[string][][]byte) { atTarget("homeMDB")(l, s, t); atTarget("msExchHomeServerName")(l, s, t) }, want: []string{"deliver.no-mailbox"}},
-		"target delivers already":    {change: atTarget("targetAddress"), want: []string{"switch.target-address"}},
-		"target sends elsewhere":     {change: atTarget("targetAddress", "SMTP:b@freemail.test"), want: []string{"switch.target-address"}},
-		"another address of hers":    {change: atTarget("targetAddress", "SMTP:B.Schulz@alpine.test")},
-		"no routing domain":          {change: func(l *lab, _, _ map[string][][]byte) { l.Rules.TargetRouting = "" }, want: []string{"forward.no-address"}},
-		"no alias":                   {change: set("mailNickname"), want: []string{"forward.no-address"}},
-		"wrong domain":               {change: func(l *lab, _, _ map[string][][]byte) { l.Target.Info.Accepted = accepted("baltic.test", directory.Authoritative) }, want: []string{"switch.domain"}},
-		"domain passed on":           {change: func(l *lab, _, _ map[string][][]byte) { l.Target.Info.Accepted = accepted("mail.baltic.test", directory.ExternalRelay) }, want: []string{"switch.domain"}},
-		"domain is the target's":     {change: func(l *lab, _, _ map[string][][]byte) { l.Target.Info.Accepted = accepted("*.baltic.test", directory.Authoritative) }},
-		"domain is shared":           {change: func(l *lab, _, _ map[string][][]byte) { l.Target.Info.Accepted = accepted("mail.baltic.test", directory.InternalRelay) }},
-		"source relays the domain":   {change: func(l *lab, _, _ map[string][][]byte) { l.Source.Info.Accepted = accepted("mail.baltic.test", directory.InternalRelay) }},
-		"source keeps the domain":    {change: func(l *lab, _, _ map[string][][]byte) { l.Source.Info.Accepted = accepted("mail.baltic.test", directory.Authoritative) }, want: []string{"switch.domain"}},
+		"ready":                 {change: func(*lab, map[string][][]byte, map[string][][]byte) {}},
+		"source has no mailbox": {change: set("homeMDB"), want: nil},
+		"source is no mailbox":  {change: func(l *lab, s, t map[string][][]byte) { set("homeMDB")(l, s, t); set("msExchHomeServerName")(l, s, t) }, want: []string{"source.not-mailbox"}},
+		"target is no mailbox": {change: func(l *lab, s, t map[string][][]byte) {
+			atTarget("homeMDB")(l, s, t)
+			atTarget("msExchHomeServerName")(l, s, t)
+		}, want: []string{"deliver.no-mailbox"}},
+		"target delivers already": {change: atTarget("targetAddress"), want: []string{"switch.target-address"}},
+		"target sends elsewhere":  {change: atTarget("targetAddress", "SMTP:b@freemail.test"), want: []string{"switch.target-address"}},
+		"another address of hers": {change: atTarget("targetAddress", "SMTP:B.Schulz@alpine.test")},
+		"no routing domain":       {change: func(l *lab, _, _ map[string][][]byte) { l.Rules.TargetRouting = "" }, want: []string{"forward.no-address"}},
+		"no alias":                {change: set("mailNickname"), want: []string{"forward.no-address"}},
+		"wrong domain": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Target.Info.Accepted = accepted("baltic.test", directory.Authoritative)
+		}, want: []string{"switch.domain"}},
+		"domain passed on": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Target.Info.Accepted = accepted("mail.baltic.test", directory.ExternalRelay)
+		}, want: []string{"switch.domain"}},
+		"domain is the target's": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Target.Info.Accepted = accepted("*.baltic.test", directory.Authoritative)
+		}},
+		"domain is shared": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Target.Info.Accepted = accepted("mail.baltic.test", directory.InternalRelay)
+		}},
+		"source relays the domain": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Source.Info.Accepted = accepted("mail.baltic.test", directory.InternalRelay)
+		}},
+		"source keeps the domain": {change: func(l *lab, _, _ map[string][][]byte) {
+			l.Source.Info.Accepted = accepted("mail.baltic.test", directory.Authoritative)
+		}, want: []string{"switch.domain"}},
 		"routing address is missing": {change: set("proxyAddresses", "SMTP:birgit.meier@alpine.test", "smtp:bmeier@mail.alpine.test"), want: []string{"routing.missing"}},
 		"routing address is another's": {change: func(l *lab, _, _ map[string][][]byte) {
 			l.source.entries[people.Child("CN", "X").Key()] = &stored{dn: people.Child("CN", "X"), attrs: map[string][][]byte{

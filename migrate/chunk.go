@@ -16,8 +16,34 @@ type chunk struct {
 	bytes  int64
 }
 
-// add takes over one result of Source.Read and writes the chunk if that fills it.
-func (c *chunk) add(ctx context.Context, item *Item, err error) error {
+// read reads items into the chunk, which it writes whenever it is full, and returns how
+// many of them it is done with. A pass that follows has questions to the source before it
+// writes, so there a full chunk ends the reading.
+func (c *chunk) read(ctx context.Context, items []ItemID) (n int, err error) {
+	for item, err := range c.source.Read(ctx, c.state.Folder, items, c.format) {
+		if err := c.add(item, err); err != nil {
+			return n, err
+		}
+		n++
+		switch {
+		case !c.full():
+		case c.following != nil:
+			return n, nil
+		default:
+			if err := c.flush(ctx); err != nil {
+				return n, err
+			}
+		}
+	}
+	return len(items), nil
+}
+
+func (c *chunk) full() bool {
+	return len(c.items)+len(c.skips) >= c.ChunkItems || c.bytes >= c.ChunkBytes
+}
+
+// add takes over one result of Source.Read.
+func (c *chunk) add(item *Item, err error) error {
 	if err == nil {
 		err = c.spool(item)
 	}
@@ -33,10 +59,7 @@ func (c *chunk) add(ctx context.Context, item *Item, err error) error {
 	default:
 		return fmt.Errorf("read: %w", err)
 	}
-	if len(c.items)+len(c.skips) < c.ChunkItems && c.bytes < c.ChunkBytes {
-		return nil
-	}
-	return c.flush(ctx)
+	return nil
 }
 
 // spool reads the item's body to its end, so that the intent can name its digest.
@@ -60,6 +83,23 @@ func (c *chunk) flush(ctx context.Context) error {
 		return nil
 	}
 	defer c.drop()
+	if err := c.follow(ctx); err != nil {
+		return err
+	}
+	if err := c.store(ctx); err != nil {
+		return err
+	}
+	if c.Stop() {
+		return errStopped
+	}
+	return nil
+}
+
+// store writes what is in the chunk.
+func (c *chunk) store(ctx context.Context) error {
+	if len(c.items)+len(c.skips) == 0 {
+		return nil
+	}
 	intent, err := c.intend(ctx)
 	if err != nil {
 		return err
@@ -68,13 +108,7 @@ func (c *chunk) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.commit(ctx, intent, append(done, c.skips...)); err != nil {
-		return err
-	}
-	if c.Stop() {
-		return errStopped
-	}
-	return nil
+	return c.commit(ctx, intent, append(done, c.skips...))
 }
 
 func (c *chunk) intend(ctx context.Context) (Intent, error) {

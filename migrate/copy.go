@@ -35,6 +35,13 @@ type Options struct {
 	// cursors. What the ledger lists as written is not written again.
 	Whole bool
 
+	// Follow makes the pass do at the target what the owner did at the source with items
+	// that both sides hold: what was moved is moved and not brought a second time, flags
+	// that were changed are changed. What was deleted stays, and is counted. The journal
+	// must be a Ledger and the source a Looker; a target that is no Editor is only told
+	// of. A way back is a pass that follows.
+	Follow bool
+
 	Stop     func() bool   // asked between chunks; true ends the pass after the present one
 	Progress func(Summary) // told after each chunk and folder, on the pass's goroutine
 }
@@ -47,6 +54,13 @@ type Summary struct {
 	Reflagged    int64 // of those brought, items that the target holds with fewer flags or keywords
 	Gone         int64 // items that vanished from the source between finding and reading them
 
+	// Of a pass with Options.Follow:
+	Moved     int64 // items moved at the target, as the owner has done at the source
+	Elsewhere int64 // items that lie in another folder at the target, which cannot move them
+	Edited    int64 // items whose flags were changed at the target, as at the source
+	Kept      int64 // items whose changed flags were not brought: both sides changed them, or the target cannot
+	Deleted   int64 // items that the source no longer holds and that were left at the target; 0 if the pass did not come to its end
+
 	Items int64 // items written in all passes
 	Bytes int64
 	Skips int64 // items given up in all passes
@@ -57,8 +71,10 @@ type Summary struct {
 	Stopped bool // Options.Stop ended the pass early
 }
 
-// Quiet reports whether a whole pass found nothing to bring.
-func (s Summary) Quiet() bool { return !s.Stopped && s.Brought == 0 && s.Skipped == 0 }
+// Quiet reports whether a whole pass found nothing to bring and nothing to do.
+func (s Summary) Quiet() bool {
+	return !s.Stopped && s.Brought == 0 && s.Skipped == 0 && s.Moved == 0 && s.Elsewhere == 0 && s.Edited == 0
+}
 
 // Copy makes one pass: everything the source holds that the journal does not list
 // as written is written to the target. It may be killed at any instant and called
@@ -69,21 +85,32 @@ func Copy(ctx context.Context, source Source, target Target, journal Journal, op
 		return Summary{}, err
 	}
 	p := &pass{source: source, target: target, journal: journal, format: format, began: time.Now(), Options: options.withDefaults()}
+	err = p.run(ctx)
+	if errors.Is(err, errStopped) {
+		p.sum.Stopped, err = true, nil
+	}
+	return p.sum, err
+}
+
+// run makes the pass.
+func (p *pass) run(ctx context.Context) error {
+	if err := p.follow(); err != nil {
+		return err
+	}
 	folders, err := p.begin(ctx)
 	if err != nil {
-		return p.sum, err
+		return err
+	}
+	if err := p.survey(ctx, folders); err != nil {
+		return err
 	}
 	for _, f := range folders {
-		err := p.folder(ctx, f.Folder, f.state)
-		if errors.Is(err, errStopped) {
-			p.sum.Stopped = true
-			return p.sum, nil
-		}
-		if err != nil {
-			return p.sum, fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
+		if err := p.folder(ctx, f.Folder, f.state); err != nil {
+			return fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
 		}
 	}
-	return p.sum, nil
+	p.sum.Deleted = p.following.deleted()
+	return nil
 }
 
 // errStopped leaves a pass that Options.Stop has ended.
@@ -98,6 +125,8 @@ type pass struct {
 	format  Format
 	began   time.Time
 	sum     Summary
+
+	following *following // nil: the pass does not follow the owner
 }
 
 // A knownFolder is a source folder with what the journal knows of it.
@@ -245,7 +274,7 @@ func (p *pass) resolve(ctx context.Context, state FolderState) error {
 		if err := sleepUntil(ctx, later(intent.At, p.began).Add(p.Grace)); err != nil {
 			return err
 		}
-		done, err := p.target.Landed(ctx, intent)
+		done, err := p.landed(ctx, intent)
 		if err != nil {
 			return fmt.Errorf("find out what landed: %w", err)
 		}
@@ -254,6 +283,19 @@ func (p *pass) resolve(ctx context.Context, state FolderState) error {
 		}
 	}
 	return nil
+}
+
+// landed says what became of an open intent. New flags leave no trace of their own: the
+// next survey sees what is still to be done.
+func (p *pass) landed(ctx context.Context, intent Intent) ([]Done, error) {
+	if intent.Edit && (len(intent.Items) == 0 || intent.Items[0].Was == Place{}) {
+		return nil, nil
+	}
+	done, err := p.target.Landed(ctx, intent)
+	if err == nil && intent.Edit {
+		done, err = p.finish(ctx, intent, done)
+	}
+	return done, err
 }
 
 // page brings over those items of a page that are not written yet.
@@ -271,12 +313,17 @@ func (p *pass) page(ctx context.Context, state FolderState, items []ItemID) erro
 	}
 	c := &chunk{pass: p, state: state}
 	defer c.drop()
-	for item, err := range p.source.Read(ctx, state.Folder, missing, p.format) {
-		if err := c.add(ctx, item, err); err != nil {
+	for len(missing) > 0 {
+		n, err := c.read(ctx, missing)
+		if err == nil {
+			err = c.flush(ctx)
+		}
+		if err != nil {
 			return err
 		}
+		missing = missing[n:]
 	}
-	return c.flush(ctx)
+	return nil
 }
 
 func without(items []ItemID, written []Done) []ItemID {
@@ -306,7 +353,11 @@ func (p *pass) commit(ctx context.Context, intent Intent, done []Done) error {
 		planned[item.Item] = item
 	}
 	for _, d := range done {
-		p.sum.count(planned[d.Item], d)
+		if intent.Edit {
+			p.sum.countEdit(intent, d)
+		} else {
+			p.sum.count(planned[d.Item], d)
+		}
 	}
 	p.Progress(p.sum)
 	return p.withinLimit()
@@ -324,6 +375,18 @@ func (s *Summary) count(item Planned, d Done) {
 	s.Bytes += item.Size
 	if lacksFlag(item.Flags, d.Flags) {
 		s.Reflagged++
+	}
+}
+
+// countEdit counts what became of an item that the target held already.
+func (s *Summary) countEdit(intent Intent, d Done) {
+	switch {
+	case d.Was == Place{}:
+		s.Edited++
+	case d.Ref == "":
+		s.Elsewhere++
+	case d.Was.Ref != intent.Ref:
+		s.Moved++
 	}
 }
 

@@ -219,3 +219,46 @@ func TestWholePassFindsWhatShowsLate(t *testing.T) {
 		}
 	}
 }
+
+// silent does not say where it has written.
+type silent struct{ *memory.Target }
+
+func (s silent) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
+	done, err := s.Target.Write(ctx, ref, items)
+	for i := range done {
+		done[i].Ref = ""
+	}
+	return done, err
+}
+
+// What a target wrote without saying where is known again by its digest, each of two equal
+// items once, wherever its owner has put it.
+func TestWayBackFindsWhatHasNoPlace(t *testing.T) {
+	t.Parallel()
+	here, there := mailboxWith("a", "b", "b", "c"), memory.NewMailbox()
+	forth, back := migratetest.NewJournals()
+	if _, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: here}, silent{&memory.Target{Mailbox: there}}, forth, migrate.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	there.PutFolder([]string{"Archive"}, false)
+	there.Add([]string{"INBOX"}, memory.Message{Body: []byte("b"), Received: time.Unix(2, 0)}, memory.Message{Body: []byte("new")})
+	if done, err := (&memory.Target{Mailbox: there}).Edit(t.Context(), "INBOX", []migrate.Edit{{At: "4", To: "Archive"}}); err != nil || len(done) != 1 {
+		t.Fatal(done, err)
+	}
+	for i, want := range []migrate.Summary{{Brought: 2, Moved: 1}, {}} {
+		sum, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: there}, &memory.Target{Mailbox: here}, back, migrate.Options{Follow: true})
+		got := migrate.Summary{Brought: sum.Brought, Moved: sum.Moved, Elsewhere: sum.Elsewhere, Deleted: sum.Deleted}
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("pass %d: %v (-want +got):\n%s", i+1, err, d)
+		}
+	}
+	sum, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: here}, &memory.Target{Mailbox: there}, forth, migrate.Options{})
+	if err != nil || sum.Brought != 0 {
+		t.Errorf("forward again: brought %d, %v; want nothing", sum.Brought, err)
+	}
+	for _, f := range here.Folders() {
+		if want := map[string]int{"INBOX": 5, "Archive": 1}[f.Path[0]]; len(f.Messages) != want {
+			t.Errorf("%s holds %d messages, want %d", f.Path[0], len(f.Messages), want)
+		}
+	}
+}

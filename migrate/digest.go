@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"hash"
 )
@@ -16,6 +17,9 @@ import (
 type Digest [sha256.Size]byte
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// head returns the first eight bytes, which tell most digests apart.
+func (d Digest) head() uint64 { return binary.BigEndian.Uint64(d[:8]) }
 
 // MarshalText writes the digest in hexadecimal.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

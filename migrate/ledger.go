@@ -27,8 +27,8 @@ type Ledger interface {
 // Ledger that yields it.
 type Pair struct {
 	Folder FolderID // where it is at the source
-	Item   ItemID
-	There  Place // where it is at the target
+	Item   ItemID   // "" where the other direction wrote it and was not told its place
+	There  Place    // where it is at the target
 
 	Size     int64 // bytes of the canonical form
 	Digest   Digest

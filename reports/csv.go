@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type column struct {
 func columns() []column {
 	return []column{
 		{"Run", func(r *Report, _ *Move) string { return guard(r.Run) }},
+		{"RunKind", func(r *Report, _ *Move) string { return guard(r.Kind) }},
 		{"BatchName", func(r *Report, _ *Move) string { return guard(r.Batch) }},
 		{"Seq", func(_ *Report, m *Move) string { return strconv.Itoa(m.Seq) }},
 		{"Identity", func(_ *Report, m *Move) string { return guard(m.Identity) }},
@@ -53,12 +55,50 @@ func columns() []column {
 		{"Findings", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Findings)) }},
 		{"FoldersMapped", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Folders)) }},
 		{"DirectoryChanges", func(_ *Report, m *Move) string { return strconv.Itoa(len(m.Changes)) }},
+		{"Primary", func(_ *Report, m *Move) string { return guard(m.Primary) }},
+		{"TargetDelivers", func(_ *Report, m *Move) string { return m.when(batch.FactDelivers) }},
+		{"SourceForwards", func(_ *Report, m *Move) string { return m.when(batch.FactForwards) }},
+		{"LateMessages", func(_ *Report, m *Move) string { return m.messages(batch.FactFetched) }},
+		{"Disconnected", func(_ *Report, m *Move) string { return m.when(batch.FactDisconnected) }},
+		{"SteppedBack", func(_ *Report, m *Move) string { return m.when(batch.FactSteppedBack) }},
+		{"SourceDelivers", func(_ *Report, m *Move) string { return m.when(batch.FactReturned) }},
+		{"MessagesCopiedBack", func(_ *Report, m *Move) string { return m.messages(batch.FactCopiedBack) }},
+		{"TargetClosed", func(_ *Report, m *Move) string { return m.when(batch.FactClosed) }},
+		{"KeptUntil", func(_ *Report, m *Move) string { return m.KeptUntil.String() }},
+		{"Deadline", func(_ *Report, m *Move) string { return guard(m.Deadline) }},
+		{"Rollback", func(_ *Report, m *Move) string { return guard(m.Rollback) }},
+		{"Timeline", func(_ *Report, m *Move) string { return guard(m.Timeline) }},
 		{"SourceDN", func(_ *Report, m *Move) string { return guard(m.SourceDN) }},
 		{"SourceGUID", func(_ *Report, m *Move) string { return m.SourceGUID }},
 		{"TargetDN", func(_ *Report, m *Move) string { return guard(m.TargetDN) }},
 		{"TargetGUID", func(_ *Report, m *Move) string { return m.TargetGUID }},
 		{"TargetDatabase", func(_ *Report, m *Move) string { return guard(m.Database) }},
 	}
+}
+
+// when is the time of the latest fact of the kind; "" if there is none.
+func (m *Move) when(kind batch.FactKind) string {
+	for _, f := range slices.Backward(m.Facts) {
+		if f.Kind == string(kind) {
+			return f.At.String()
+		}
+	}
+	return ""
+}
+
+// messages is how many were fetched, or copied back, in all switches and rollbacks; "" if
+// nobody looked.
+func (m *Move) messages(kind batch.FactKind) string {
+	n, looked := int64(0), false
+	for _, f := range m.Facts {
+		if f.Kind == string(kind) {
+			n, looked = n+f.Messages, true
+		}
+	}
+	if !looked {
+		return ""
+	}
+	return number(n)
 }
 
 // WriteCSV writes one row per move, with a byte order mark and CRLF, as Excel wants
@@ -131,13 +171,14 @@ func cut(text string, limit int) string {
 }
 
 // percent is how much of the content has been dealt with: what was brought and what
-// was skipped, of the whole; "" where the size of the whole is not known. A move that
+// was skipped, of the whole; "" where the size of the whole is not known, or the move was
+// rolled back. A move that
 // has not ended is never at 100: what came to the source since has yet to be looked for.
 func percent(m *Move) string {
 	switch {
 	case m.State == string(batch.Moved), m.State == string(batch.MovedWithSkips):
 		return "100"
-	case m.TotalItems <= 0:
+	case m.TotalItems <= 0, m.State == string(batch.RolledBack):
 		return ""
 	}
 	most := int64(100)

@@ -1,8 +1,9 @@
 // Package reports builds one Report of a run from the store and writes it as XML,
-// CSV and JSON, which agree because they are made from the same value.
+// CSV, HTML and JSON, which agree because they are made from the same value.
 //
 //	store ──Reader──► Build ──► Report ──┬─► WriteXML   run.xsd
 //	                                     ├─► WriteCSV   one row per move, for Excel
+//	                                     ├─► WriteHTML  one page, for people
 //	                                     └─► WriteJSON  the same, for programs
 //
 // A report never asks a worker: what is not in the store has not happened. It says

@@ -41,6 +41,20 @@ func moveOf(record batch.Record) Move {
 	return report
 }
 
+// tellSwitch tells how the move's switch went, as of now and in its zone. A report is read
+// on another day than it was made: every timeline has its days.
+func (m *Move) tellSwitch(record batch.Record, batchName string, now time.Time) {
+	facts := batch.Timeline(record.Switch)
+	for _, f := range facts {
+		m.Facts = append(m.Facts, Fact{string(f.Run), timeOf(f.At), string(f.Kind), f.N, f.Cause})
+	}
+	m.Primary, m.KeptUntil = string(Primary(record.Move, facts)), timeOf(record.Move.KeptUntil)
+	m.Timeline = Story(facts, time.Time{}.In(now.Location()))
+	if m.Deadline = Deadline(record.Move, facts, now); m.Deadline != "" {
+		m.Rollback = RollbackCommand(record.Move, batchName)
+	}
+}
+
 // tell puts the event where its kind belongs.
 func (m *Move) tell(e batch.Event) {
 	switch e.Kind {

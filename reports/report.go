@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
@@ -29,6 +30,7 @@ const Namespace = "urn:reforest:run:1"
 type Report struct {
 	XMLName    xml.Name  `json:"-" xml:"urn:reforest:run:1 run"`
 	Run        string    `json:"run" xml:"id,attr"`
+	Kind       string    `json:"kind" xml:"kind,attr"`   // batch.RunKind
 	Batch      string    `json:"batch" xml:"batch,attr"` // the batch's name
 	BatchID    string    `json:"batchId" xml:"batchId,attr"`
 	Outcome    string    `json:"outcome" xml:"outcome,attr"` // batch.Outcome; "unfinished" while it runs, or if it was killed
@@ -90,8 +92,15 @@ type Move struct {
 	SkipLimit  int64 `json:"skipLimit" xml:"skipLimit,attr"` // skips allowed; -1 is any number
 	PassesMade int   `json:"passesMade" xml:"passesMade,attr"`
 
+	Primary   string `json:"primary" xml:"primary,attr"`              // the forest in which the owner works: source or target
+	KeptUntil Time   `json:"keptUntil,omitzero" xml:"keptUntil,attr"` // when the source forgets the disconnected mailbox
+
 	Reason   string    `json:"reason,omitempty" xml:"reason,omitempty"`
 	Hint     string    `json:"hint,omitempty" xml:"hint,omitempty"`
+	Timeline string    `json:"timeline,omitempty" xml:"timeline,omitempty"` // Facts as Story tells them, in the zone of the machine that made the report
+	Deadline string    `json:"deadline,omitempty" xml:"deadline,omitempty"` // see Deadline, as of when the report was made
+	Rollback string    `json:"rollback,omitempty" xml:"rollback,omitempty"` // the command, where there is a Deadline
+	Facts    []Fact    `json:"facts,omitempty" xml:"fact"`                  // of this run and those before it
 	Waits    []Wait    `json:"waits,omitempty" xml:"wait"`
 	Passes   []Pass    `json:"passes,omitempty" xml:"pass"`
 	Events   []Event   `json:"events,omitempty" xml:"event"` // phases and steps that ended, and ends
@@ -99,6 +108,15 @@ type Move struct {
 	Skips    []Skip    `json:"skips,omitempty" xml:"skip"`
 	Folders  []Folder  `json:"folders,omitempty" xml:"folder"`
 	Changes  []Change  `json:"changes,omitempty" xml:"change"`
+}
+
+// A Fact is one thing that happened in a switch, a step back or a rollback.
+type Fact struct {
+	Run      string `json:"run" xml:"run,attr"`
+	At       Time   `json:"at" xml:"at,attr"`
+	Kind     string `json:"kind" xml:"kind,attr"`                  // batch.FactKind
+	Messages int64  `json:"messages" xml:"messages,attr"`          // where mail was fetched or copied back
+	Cause    string `json:"cause,omitempty" xml:"cause,omitempty"` // why the switch could not go on
 }
 
 // A Wait is one time the move waited in this run.
@@ -197,7 +215,7 @@ func build(ctx context.Context, reader Reader, id batch.RunID, now time.Time, lo
 	}
 	r := &Report{
 		XMLName: xml.Name{Space: Namespace, Local: "run"},
-		Run:     string(run.ID), Batch: of.Name, BatchID: string(of.ID), Outcome: outcome(run.Outcome),
+		Run:     string(run.ID), Kind: RunWords(run.Kind), Batch: of.Name, BatchID: string(of.ID), Outcome: outcome(run.Outcome),
 		Began: timeOf(run.BeganAt), BeganLocal: localTime(run.BeganAt, local),
 		Ended: timeOf(run.EndedAt), EndedLocal: localTime(run.EndedAt, local), Made: timeOf(now),
 		Moves: []Move{},
@@ -206,10 +224,17 @@ func build(ctx context.Context, reader Reader, id batch.RunID, now time.Time, lo
 		if err != nil {
 			return nil, fmt.Errorf("report of run %q: %w", id, err)
 		}
-		r.Moves = append(r.Moves, moveOf(record))
+		move := moveOf(record)
+		move.tellSwitch(record, of.Name, now.In(local))
+		r.Moves = append(r.Moves, move)
 	}
 	r.Totals = totals(r.Moves)
 	return r, nil
+}
+
+// RunWords is the run's kind; a run that has none is of the time when all were alike.
+func RunWords(kind batch.RunKind) string {
+	return string(cmp.Or(kind, batch.RunWhole))
 }
 
 func outcome(o batch.Outcome) string {
@@ -223,7 +248,7 @@ func outcome(o batch.Outcome) string {
 func states() []batch.State {
 	return []batch.State{
 		batch.Planned, batch.Waiting, batch.Moving, batch.Ready, batch.Switching,
-		batch.Moved, batch.MovedWithSkips, batch.Failed,
+		batch.Moved, batch.MovedWithSkips, batch.Failed, batch.RolledBack,
 	}
 }
 

@@ -69,7 +69,7 @@ const hostile = "=cmd|' /C calc'!A0 <script>alert(\"1\")</script> & \x00\x1b[2J\
 func night() record {
 	r := record{
 		run: batch.Run{
-			ID: "2026-03-14T01-59-26.535Z", Batch: "b1", BeganAt: began, EndedAt: began.Add(3 * time.Hour),
+			ID: "2026-03-14T01-59-26.535Z", Batch: "b1", BeganAt: began, EndedAt: began.Add(3 * time.Hour), Kind: batch.RunSwitch,
 			Outcome: batch.NeedsPerson,
 		},
 		of: batch.Batch{ID: "b1", Name: "wave-1", Digest: "d", At: began.Add(-time.Hour)},
@@ -83,8 +83,35 @@ func night() record {
 		}})
 	}
 	r.moves[5].Move.EndedAt = began.Add(25*time.Hour + 61*time.Second)
+	r.moves[3].Move.Reason, r.moves[3].Move.Phase = "user7@source.example goes first (switch.canary: 1), and is failed", batch.PhaseSwitch
+	switching(&r.moves[4])
+	back(&r.moves[8])
 	full(&r.moves[6])
 	return r
+}
+
+// story makes the events of a switch, one minute apart.
+func story(r *batch.Record, phase batch.Phase, brought int64, texts ...string) {
+	for _, text := range texts {
+		step, _, _ := strings.Cut(text, "|")
+		r.Switch = append(r.Switch, batch.Event{
+			Run: "2026-03-14T01-59-26.535Z", At: began.Add(time.Duration(10+len(r.Switch)) * time.Minute), Kind: batch.EventStep,
+			Phase: phase, Step: step, Text: strings.Replace(text, "|", " ", 1), Brought: brought,
+		})
+	}
+}
+
+// switching steps back, for a cause as nobody should have.
+func switching(r *batch.Record) {
+	r.Move.Phase, r.Move.Step, r.Move.Cause = batch.PhaseSwitch, batch.StepFetch, hostile
+	story(r, batch.PhaseSwitch, 0, "shut out|done", "deliver|done", "step back|begun: "+hostile, "step back|done")
+}
+
+// back was moved, and rolled back.
+func back(r *batch.Record) {
+	r.Move.Phase, r.Move.EndedAt = batch.PhaseRollback, began.Add(9*time.Hour)
+	story(r, batch.PhaseSwitch, 2, "deliver|done", "forward|done", "tail|done", "disconnect|done")
+	story(r, batch.PhaseRollback, 5, "return|done", "send|done", "fetch|done", "close|done")
 }
 
 func full(r *batch.Record) {
@@ -94,6 +121,8 @@ func full(r *batch.Record) {
 	m.SourceGUID, m.TargetGUID = migrate.GUID{1, 2, 3}, migrate.GUID{4, 5, 6}
 	m.TargetDatabase, m.BadItemLimit, m.Step, m.Reason, m.Hint = "@DB-07", 10, "tail", "-reason", "+hint"
 	m.Attempt, m.Of, m.Skips, m.Passes, m.EndedAt = 2, 20, 3, 3, began.Add(time.Hour)
+	m.Phase, m.KeptUntil = batch.PhaseDone, began.AddDate(0, 0, 30)
+	story(r, batch.PhaseSwitch, 3, "deliver|done", "forward|done", "tail|done", "disconnect|done")
 	at := began.Add(time.Minute)
 	r.Events = []batch.Event{
 		{At: at, Kind: batch.EventPhase, Phase: batch.PhaseMatch, State: batch.Moving, Text: "match done"},
@@ -170,7 +199,7 @@ func golden(t *testing.T, name string, got []byte) {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	r := report(t)
-	for _, format := range []Format{XML, CSV, JSON} {
+	for _, format := range Formats() {
 		golden(t, "run."+string(format), write(t, r, format))
 	}
 }
@@ -365,7 +394,7 @@ func TestReasonsInCSV(t *testing.T) {
 func TestNothingSecretInClear(t *testing.T) {
 	t.Parallel()
 	r := report(t)
-	for _, format := range []Format{XML, CSV, JSON} {
+	for _, format := range Formats() {
 		if bytes.Contains(write(t, r, format), []byte("secret")) {
 			t.Errorf("the %s shows a security descriptor", format)
 		}
@@ -396,6 +425,11 @@ func TestXMLIsValid(t *testing.T) {
 		"empty":         {string(write(t, empty, XML)), true},
 		"unknown state": {strings.Replace(whole, `state="Failed"`, `state="Lost"`, 1), false},
 		"no planned":    {strings.Replace(whole, `planned="true"`, "", 1), false},
+		"no kind":       {strings.Replace(whole, `kind="switch"`, "", 1), false},
+		"unknown kind":  {strings.Replace(whole, `kind="switch"`, `kind="teleport"`, 1), false},
+		"unknown fact":  {strings.Replace(whole, `kind="stepped back"`, `kind="vanished"`, 1), false},
+		"no fact time":  {regexp.MustCompile(`(<fact run="[^"]*") at="[^"]*"`).ReplaceAllString(whole, "$1"), false},
+		"no primary":    {strings.Replace(whole, `primary="source"`, "", 1), false},
 		"no outcome":    {strings.Replace(whole, `outcome="needs a person"`, "", 1), false},
 	}
 	for name, test := range tests {
@@ -438,7 +472,7 @@ func BenchmarkReport(b *testing.B) {
 		move.Events, move.Skips, move.Changes = one.Events[:3], one.Skips[:1], one.Changes[:1]
 		r.moves = append(r.moves, move)
 	}
-	for _, format := range []Format{XML, CSV, JSON} {
+	for _, format := range Formats() {
 		b.Run(string(format), func(b *testing.B) {
 			for b.Loop() {
 				report, err := Build(b.Context(), r, "r")

@@ -19,8 +19,12 @@ type Format string
 const (
 	XML  Format = "xml"
 	CSV  Format = "csv"
+	HTML Format = "html"
 	JSON Format = "json"
 )
+
+// Formats lists them all.
+func Formats() []Format { return []Format{XML, CSV, HTML, JSON} }
 
 // fileName is a Go time layout: a 24-hour clock, local time, and no character that
 // Windows forbids in a name.
@@ -33,10 +37,12 @@ func (r *Report) Write(w io.Writer, format Format) error {
 		return r.WriteXML(w)
 	case CSV:
 		return r.WriteCSV(w)
+	case HTML:
+		return r.WriteHTML(w)
 	case JSON:
 		return r.WriteJSON(w)
 	}
-	return fmt.Errorf("write report: no format %q; there are xml, csv and json", format)
+	return fmt.Errorf("write report: no format %q; there are xml, csv, html and json", format)
 }
 
 // Save writes the report into the directory, which it creates if it is not there,
@@ -46,7 +52,7 @@ func (r *Report) Write(w io.Writer, format Format) error {
 // file is replaced, another run's is not: the name then ends in " (2)".
 func (r *Report) Save(dir string, formats ...Format) ([]string, error) {
 	if len(formats) == 0 {
-		formats = []Format{XML, CSV, JSON}
+		formats = Formats()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("save report: %w", err)
@@ -72,7 +78,7 @@ func (r *Report) freeName(dir string) (string, error) {
 	name := filepath.Join(dir, r.BeganLocal.Format(fileName))
 	for base, n := name, 2; ; base, n = fmt.Sprintf("%s (%d)", name, n), n+1 {
 		free := true
-		for _, format := range []Format{XML, CSV, JSON} {
+		for _, format := range Formats() {
 			of, err := r.isOf(base + "." + string(format))
 			if err != nil {
 				return "", err

@@ -48,12 +48,12 @@ func TestSave(t *testing.T) {
 	}
 	want := []string{
 		"MailboxMove-2026-03-14 02-59-26 (2).xml", "MailboxMove-2026-03-14 02-59-26.csv",
-		"MailboxMove-2026-03-14 02-59-26.json", "MailboxMove-2026-03-14 02-59-26.xml",
+		"MailboxMove-2026-03-14 02-59-26.html", "MailboxMove-2026-03-14 02-59-26.json", "MailboxMove-2026-03-14 02-59-26.xml",
 	}
 	if d := cmp.Diff(want, names(t, dir)); d != "" {
 		t.Errorf("files (-want +got):\n%s", d)
 	}
-	for name, format := range map[string]Format{want[1]: CSV, want[2]: JSON, want[3]: XML} {
+	for name, format := range map[string]Format{want[1]: CSV, want[2]: HTML, want[3]: JSON, want[4]: XML} {
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !bytes.Equal(got, write(t, r, format)) {
 			t.Errorf("%s is not the report; %v", name, err)

@@ -7,15 +7,23 @@ import (
 	"time"
 
 	"reforest/batch"
+	"reforest/directory"
 )
 
 // clock is how a person reads a time: in the zone of the question.
 const clock = "Mon 2 Jan 2006 15:04:05"
 
-// Sentence answers "have I been moved?" in exactly one line. Times are in now's
-// zone, and to the second.
-func Sentence(move batch.Move, now time.Time) string {
-	return oneLine(who(move) + " " + standing(move, now))
+// Sentence answers "have I been moved, and where do I work now?" in exactly one line. The
+// facts are those of batch.Timeline, of all runs. Times are in now's zone, and to the second.
+func Sentence(move batch.Move, facts []batch.Fact, now time.Time) string {
+	return oneLine(who(move) + " " + told{move, facts, now}.standing())
+}
+
+// A told is what a Sentence is made of.
+type told struct {
+	batch.Move
+	facts []batch.Fact
+	now   time.Time
 }
 
 func who(m batch.Move) string {
@@ -30,50 +38,154 @@ func who(m batch.Move) string {
 	return m.Identity
 }
 
-func standing(m batch.Move, now time.Time) string {
+func (m told) standing() string {
 	switch m.State {
 	case batch.Planned:
-		if m.Phase != "" && m.Phase != batch.PhaseMatch {
-			return whereTo(m.Phase) + ": the move is tried again, from phase " + string(m.Phase) + " on; " + progress(m) + "."
-		}
-		return "has not been moved yet: the move is planned and has not begun."
+		return m.planned()
 	case batch.Waiting:
-		return waiting(m, now)
+		return m.where() + "; " + m.journey() + " is waiting" + inPhase(m.Move) + because(m.Move) + attempts(m.Move) + "; " +
+			nextTry(m.NextAt, m.now) + "; " + progress(m.Move) + "."
 	case batch.Moving:
-		return "is being moved" + begun(m, now) + " and still works in the old mailbox: phase " +
-			string(m.Phase) + ", " + progress(m) + "."
+		return m.moving()
 	case batch.Ready:
-		return "has not been moved yet, but is ready" + begun(m, now) + ": " + progress(m) +
-			"; the switch to the new mailbox comes next."
+		return m.ready()
 	case batch.Switching:
-		return whereTo(m.Phase) + begun(m, now) + ": phase " + string(m.Phase) + ", " + progress(m) + "."
+		return m.atWork()
 	case batch.Moved:
-		return "has been moved" + on(m.EndedAt, now) + database(m) + ": " + progress(m) + "."
+		return "has been moved" + on(m.EndedAt, m.now) + database(m.Move) + ": " + progress(m.Move) + "."
 	case batch.MovedWithSkips:
-		return "has been moved" + on(m.EndedAt, now) + database(m) + ", with skips: " + progress(m) +
+		return "has been moved" + on(m.EndedAt, m.now) + database(m.Move) + ", with skips: " + progress(m.Move) +
 			" and " + beVerb(m.Skips) + " on the list of skips."
+	case batch.RolledBack:
+		return m.rolledBack()
 	case batch.Failed:
-		return failed(m, now)
+		return m.failed()
 	}
 	return "is in a state that this version does not know: " + string(m.State) + "."
 }
 
-// whereTo says which mailbox counts now, which is what a caller has to know: after
-// the switch it is the new one, also when the move waits or has failed.
-func whereTo(p batch.Phase) string {
-	switch p {
-	case batch.PhaseSwitch:
-		return "is being switched from the old mailbox to the new one"
-	case batch.PhaseClean, batch.PhaseVerify, batch.PhaseDone:
-		return "already works in the new mailbox, but the move is not finished"
-	case batch.PhaseMatch, batch.PhaseStage, batch.PhaseSettle, batch.PhaseOpen, batch.PhaseCopy:
+// journey is what is under way.
+func (m told) journey() string {
+	if m.Phase == batch.PhaseRollback {
+		return "the rollback"
 	}
-	return "has not been moved yet"
+	return "the move"
 }
 
-func waiting(m batch.Move, now time.Time) string {
-	text := whereTo(m.Phase) + "; the move is waiting" + inPhase(m) + because(m) + attempts(m)
-	return text + "; " + nextTry(m.NextAt, now) + "; " + progress(m) + "."
+func (m told) atWork() string {
+	return m.where() + begun(m.Move, m.now) + ": " + doing(m.Move) + ", " + progress(m.Move) + "."
+}
+
+func (m told) planned() string {
+	first := m.Phase == "" || m.Phase == batch.PhaseMatch
+	switch {
+	case first && m.StartedAt.IsZero():
+		return "has not been moved yet: the move is planned and has not begun."
+	case m.Phase == batch.PhaseRollback:
+		return m.where() + ": the way back is due; " + progress(m.Move) + "."
+	}
+	return m.where() + ": the move is tried again, from phase " + string(m.Phase) + " on; " + progress(m.Move) + "."
+}
+
+func (m told) moving() string {
+	if Primary(m.Move, m.facts) == directory.Target {
+		return m.atWork()
+	}
+	return "is being moved" + begun(m.Move, m.now) + " and still works in the old mailbox: phase " + string(m.Phase) + ", " +
+		progress(m.Move) + "."
+}
+
+// ready tells of one who can be switched, or who is held up by others.
+func (m told) ready() string {
+	if Primary(m.Move, m.facts) == directory.Target {
+		return m.atWork()
+	}
+	text := m.notYet() + ", but is ready" + begun(m.Move, m.now) + ": " + progress(m.Move)
+	if m.Reason != "" {
+		return text + "; the switch is held back: " + clause(m.Reason) + "."
+	}
+	return text + "; the switch to the new mailbox comes next."
+}
+
+func (m told) rolledBack() string {
+	text := "was rolled back"
+	if fact, ok := last(m.facts, batch.FactForwards); ok {
+		text = "was moved" + on(fact.At, m.now) + ", and rolled back"
+	}
+	return text + on(m.EndedAt, m.now) + "; works in the old mailbox."
+}
+
+// notYet is said of one who works in the old mailbox, perhaps again.
+func (m told) notYet() string {
+	fact, ok := last(m.facts, batch.FactClosed)
+	if !ok || !m.switched() {
+		return "has not been moved yet"
+	}
+	return "was rolled back" + on(fact.At, m.now) + ", works in the old mailbox and has not been moved again yet"
+}
+
+// switched reports whether the new mailbox has ever counted.
+func (m told) switched() bool {
+	_, ok := last(m.facts, batch.FactForwards)
+	return ok
+}
+
+// where says which mailbox counts now, which is what a caller has to know: once the source
+// forwards it is the new one, also when the move waits or has failed.
+func (m told) where() string {
+	target := Primary(m.Move, m.facts) == directory.Target
+	switch {
+	case m.Phase == batch.PhaseRollback && target:
+		return "is being rolled back, and still works in the new mailbox"
+	case m.Phase == batch.PhaseRollback && m.switched():
+		return "is being rolled back, and works in the old mailbox again"
+	case m.Phase == batch.PhaseRollback:
+		return "is being rolled back, and works in the old mailbox"
+	case m.Phase == batch.PhaseSwitch && target:
+		return "already works in the new mailbox, but the switch is not finished"
+	case target:
+		return "already works in the new mailbox, but the move is not finished"
+	case StepsBack(m.Move):
+		return "works in the old mailbox, and the switch is being taken back because it could not go on" + inBrackets(m.Cause)
+	case m.Phase == batch.PhaseSwitch && m.Step != "" && m.Step != batch.StepGate:
+		return "still works in the old mailbox, and is being switched to the new one"
+	}
+	return m.notYet()
+}
+
+// stepWords say what a step does.
+var stepWords = map[string]string{
+	batch.StepGate:       "it is looked whether the switch may begin",
+	batch.StepShutOut:    "the owner is shut out of the old mailbox",
+	batch.StepDeliver:    "the target is told to deliver",
+	batch.StepForward:    "the source is told to forward",
+	batch.StepTail:       "late mail is fetched",
+	batch.StepDisconnect: "the old mailbox is disconnected",
+	batch.StepBack:       "the target is told to forward to the old mailbox again",
+	batch.StepFetch:      "what reached the new mailbox is copied back",
+	batch.StepLetIn:      "the owner is let into the old mailbox again",
+	batch.StepCheck:      "it is looked whether the switch can be taken back",
+	batch.StepReturn:     "the source is told to deliver again",
+	batch.StepSend:       "the target is told to forward",
+	batch.StepClose:      "the target becomes a mail user",
+	batch.StepProve:      "both sides are compared with how they were before",
+}
+
+// doing says what is going on in the phase.
+func doing(m batch.Move) string {
+	if words := StepWords(m); words != "" {
+		return words
+	}
+	return "phase " + string(m.Phase)
+}
+
+// StepWords says what the step of a switch or a rollback does that the move is in; "" where
+// it is in none.
+func StepWords(m batch.Move) string {
+	if m.Phase != batch.PhaseSwitch && m.Phase != batch.PhaseRollback {
+		return ""
+	}
+	return stepWords[m.Step]
 }
 
 func inPhase(m batch.Move) string {
@@ -83,11 +195,13 @@ func inPhase(m batch.Move) string {
 	return " in phase " + string(m.Phase)
 }
 
-func because(m batch.Move) string {
-	if m.Reason == "" {
+func because(m batch.Move) string { return inBrackets(m.Reason) }
+
+func inBrackets(text string) string {
+	if text == "" {
 		return ""
 	}
-	return " (" + clause(m.Reason) + ")"
+	return " (" + clause(text) + ")"
 }
 
 func attempts(m batch.Move) string {
@@ -106,9 +220,9 @@ func nextTry(at, now time.Time) string {
 	return "the next try is" + on(at, now) + ", in " + length(at.Sub(now))
 }
 
-func failed(m batch.Move, now time.Time) string {
-	text := strings.TrimSuffix(whereTo(m.Phase), " yet") + "; the move failed" + on(m.EndedAt, now) +
-		inPhase(m) + because(m) + attempts(m) + "; " + progress(m) + "; a person has to look at it"
+func (m told) failed() string {
+	text := strings.TrimSuffix(m.where(), " yet") + "; " + m.journey() + " failed" + on(m.EndedAt, m.now) +
+		inPhase(m.Move) + because(m.Move) + attempts(m.Move) + "; " + progress(m.Move) + "; a person has to look at it"
 	if m.Hint != "" {
 		text += ": " + clause(m.Hint)
 	}

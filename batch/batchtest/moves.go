@@ -49,6 +49,7 @@ func fullMove(m batch.Move) batch.Move {
 	m.NextAt = now.Add(30 * time.Second)
 	m.TotalItems, m.TotalBytes, m.Items, m.Bytes, m.Skips = 1<<40, 1<<50, 5, 6, 7
 	m.Passes, m.Quiet, m.QuietAt = 3, 1, now.Add(time.Microsecond)
+	m.Brought, m.KeptUntil = 4, now.Add(30*24*time.Hour)
 	m.StartedAt, m.EndedAt = now.Add(-time.Hour), now.Add(time.Hour)
 	return m
 }
@@ -234,7 +235,7 @@ func events(t *testing.T, o Options) {
 			Run: night, Move: c.Move.ID, At: now.Add(time.Second), Kind: batch.EventWait, Phase: batch.PhaseSettle,
 			State: batch.Waiting, Text: "not there yet\n'\";", Attempt: 1, Of: 20, NextAt: now.Add(time.Minute),
 		},
-		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventPass, Items: 12, Bytes: 1 << 40},
+		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventPass, Phase: batch.PhaseSwitch, Step: "tail", Items: 12, Bytes: 1 << 40, Brought: 3},
 		{Run: night, Move: c.Move.ID, At: now, Kind: batch.EventFinding, Finding: &migrate.Finding{
 			Rule: "x500.missing", Severity: migrate.Forbid, Whom: "a", What: "b", Mend: "c",
 		}},
@@ -249,6 +250,54 @@ func events(t *testing.T, o Options) {
 		t.Fatalf("%d records, want 1", len(got))
 	}
 	diff(t, "events of the run", got[0].Events, want)
+}
+
+// switches tells of a switch that one run began and the next ended: the first run's record
+// knows nothing of the second.
+func switches(t *testing.T, o Options) {
+	s := o.New(t)
+	planned(t, s, 1)
+	c := claim(t, s, night)
+	event := func(run batch.RunID, kind batch.EventKind, phase batch.Phase, step string, brought int64) batch.Event {
+		return batch.Event{
+			Run: run, Move: c.Move.ID, At: now, Kind: kind, Phase: phase, State: batch.Switching,
+			Step: step, Text: step + " " + batch.StepDone, Brought: brought,
+		}
+	}
+	first := []batch.Event{
+		event(night, batch.EventStep, batch.PhaseSwitch, batch.StepForward, 0),
+		event(night, batch.EventPass, batch.PhaseSwitch, batch.StepTail, 2),
+	}
+	other := []batch.Event{
+		event(night, batch.EventPass, batch.PhaseCopy, "", 0),
+		event(night, batch.EventWait, batch.PhaseSwitch, batch.StepTail, 2),
+	}
+	check(t, s.Commit(t.Context(), c, c.Move, append(other, first...)...))
+	next := batch.RunID("2026-03-15T01-00-00.000Z")
+	check(t, s.Begin(t.Context(), batch.Run{ID: next, Batch: "b1", Kind: batch.RunRollback, BeganAt: now}, c.Move.ID))
+	c = claimed(t, s, batch.Want{Run: next, Batch: "b1", Now: now, Phases: []batch.Phase{batch.PhaseRollback}})
+	second := []batch.Event{
+		event(next, batch.EventStep, batch.PhaseRollback, batch.StepReturn, 0),
+		event(next, batch.EventPass, batch.PhaseVerify, "", 1),
+	}
+	check(t, s.Commit(t.Context(), c, c.Move, second...))
+	whole := append(first, second...)
+	got, err := s.Switch(t.Context(), c.Move.ID)
+	check(t, err)
+	diff(t, "the switch", got, whole)
+	for run, want := range map[batch.RunID][]batch.Event{night: first, next: whole} {
+		diff(t, "the switch up to run "+string(run), collect(t, s.Records(t.Context(), run))[0].Switch, want)
+	}
+}
+
+func claimed(t *testing.T, s Store, want batch.Want) batch.Claim {
+	t.Helper()
+	c, found, err := s.Claim(t.Context(), want)
+	check(t, err)
+	if !found {
+		t.Fatalf("no move of %+v", want)
+	}
+	return c
 }
 
 func queries(t *testing.T, o Options) {

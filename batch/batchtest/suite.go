@@ -25,6 +25,7 @@ type Store interface {
 	batch.Checks
 	batch.Jobs
 	Record(ctx context.Context, id batch.MoveID) (batch.Record, error)
+	Switch(ctx context.Context, id batch.MoveID) ([]batch.Event, error)
 	Records(ctx context.Context, run batch.RunID) iter.Seq2[batch.Record, error]
 	Entries(ctx context.Context) (int64, error)
 }
@@ -49,6 +50,7 @@ func Run(t *testing.T, options Options) {
 		"claims at once":   claimsAtOnce,
 		"fencing":          fencing,
 		"events":           events,
+		"switch":           switches,
 		"queries":          queries,
 		"names":            names,
 		"names stay":       namesStay,
@@ -59,6 +61,11 @@ func Run(t *testing.T, options Options) {
 		"content refusals": contentRefusals,
 		"ledger":           ledger,
 		"skips":            skips,
+		"ways":             ways,
+		"ways back again":  waysAgain,
+		"pairs":            pairs,
+		"unresolved":       unresolved,
+		"changed":          changed,
 		"content fencing":  contentFencing,
 		"directory":        directoryJournal,
 		"jobs":             jobs,

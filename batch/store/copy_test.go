@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ var errKilled = errors.New("killed")
 // A dying is a journal whose process dies at the nth write: before it, or after it
 // has become durable.
 type dying struct {
-	migrate.Journal
+	migrate.Ledger
 	left  int
 	after bool
 	dead  bool
@@ -43,19 +44,19 @@ func (d *dying) write(do func() error) error {
 }
 
 func (d *dying) PutFolder(ctx context.Context, state migrate.FolderState) error {
-	return d.write(func() error { return d.Journal.PutFolder(ctx, state) })
+	return d.write(func() error { return d.Ledger.PutFolder(ctx, state) })
 }
 
 func (d *dying) Intend(ctx context.Context, in migrate.Intent) (id migrate.IntentID, err error) {
 	err = d.write(func() error {
-		id, err = d.Journal.Intend(ctx, in)
+		id, err = d.Ledger.Intend(ctx, in)
 		return err
 	})
 	return id, err
 }
 
 func (d *dying) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
-	return d.write(func() error { return d.Journal.Commit(ctx, id, done) })
+	return d.write(func() error { return d.Ledger.Commit(ctx, id, done) })
 }
 
 // sourceMailbox has several pages and chunks in two folders, and twins that differ
@@ -78,14 +79,29 @@ func sourceMailbox() *memory.Mailbox {
 // that dies at the nth write; 0 is never.
 func pass(t *testing.T, s *store.Store, source, target *memory.Mailbox, n int, after bool) error {
 	t.Helper()
+	journal := journals(t, s).Content.(migrate.Ledger)
+	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, &memory.Target{Mailbox: target},
+		&dying{Ledger: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1})
+	return err
+}
+
+// passBack is pass on the way back, from target to source.
+func passBack(t *testing.T, s *store.Store, source, target *memory.Mailbox, n int, after bool) error {
+	t.Helper()
+	journal := journals(t, s).Back.(migrate.Ledger)
+	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: target, Page: 4}, &memory.Target{Mailbox: source},
+		&dying{Ledger: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1, Follow: true})
+	return err
+}
+
+// journals claims the move.
+func journals(t *testing.T, s *store.Store) batch.Journals {
+	t.Helper()
 	claim, found, err := s.Claim(t.Context(), batch.Want{Run: "r", Batch: "b", Now: time.Now()})
 	if err != nil || !found {
 		t.Fatalf("claim: %v, %v", found, err)
 	}
-	journal := s.Journals(claim).Content
-	_, err = migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, &memory.Target{Mailbox: target},
-		&dying{Journal: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1})
-	return err
+	return s.Journals(claim)
 }
 
 func planOne(t *testing.T) *store.Store {
@@ -134,12 +150,69 @@ func TestCopyKilledAtEveryWrite(t *testing.T) {
 	}
 }
 
+// TestWayBackKilledAtEveryWrite is the same for the way back, after the owner has got
+// mail at the target, and moved and flagged what was there.
+func TestWayBackKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	writes := 0
+	for n, lived := 1, false; !lived; n++ {
+		for _, after := range []bool{false, true} {
+			source, target, s := sourceMailbox(), memory.NewMailbox(), planOne(t)
+			if err := pass(t, s, source, target, 0, false); err != nil {
+				t.Fatal(err)
+			}
+			work(t, target)
+			err := passBack(t, s, source, target, n, after)
+			if lived = err == nil; !lived && !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			}
+			s = open(t, leftBy(t, s))
+			for range 2 {
+				if err := passBack(t, s, source, target, 0, false); err != nil {
+					t.Fatal(err)
+				}
+				if err := pass(t, s, source, target, 0, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d := cmp.Diff(sorted(target), sorted(source)); d != "" {
+				t.Fatalf("killed at write %d, after it %v: source against target:\n%s", n, after, d)
+			}
+		}
+		writes = n
+	}
+	if writes < 10 {
+		t.Errorf("the way back wrote its journal only %d times: the test shows too little", writes)
+	}
+}
+
+// work is what happens at the target between the switch and the way back.
+func work(t *testing.T, m *memory.Mailbox) {
+	t.Helper()
+	m.PutFolder([]string{"Archive"}, false)
+	m.Add([]string{"INBOX"}, memory.Message{Body: []byte("new")}, memory.Message{Body: []byte("new")}, memory.Message{Body: []byte("newer")})
+	done, err := (&memory.Target{Mailbox: m}).Edit(t.Context(), "INBOX", []migrate.Edit{
+		{Item: "moved", At: "1", To: "Archive"}, {Item: "flagged", At: "5", Add: []string{`\Seen`}}, {Item: "too", At: "8", To: "Archive"},
+	})
+	if err != nil || len(done) != 3 {
+		t.Fatalf("edit: %v, %v", done, err)
+	}
+}
+
+func sorted(m *memory.Mailbox) map[string][]string {
+	all := bodies(m)
+	for _, list := range all {
+		slices.Sort(list)
+	}
+	return all
+}
+
 func bodies(m *memory.Mailbox) map[string][]string {
 	all := map[string][]string{}
 	for _, folder := range m.Folders() {
 		for _, message := range folder.Messages {
 			name := fmt.Sprint(folder.Path)
-			all[name] = append(all[name], string(message.Body)+message.Received.String())
+			all[name] = append(all[name], fmt.Sprint(string(message.Body), message.Received, message.Flags))
 		}
 	}
 	return all

@@ -65,6 +65,16 @@ func selectAllEvents(ctx context.Context, v view, move batch.MoveID) ([]batch.Ev
 	return collect(rows, err, scanEvent)
 }
 
+// selectSwitch returns the move's events up to the run that batch.Timeline makes facts of,
+// oldest first.
+func selectSwitch(ctx context.Context, v view, move batch.MoveID, run batch.RunID) ([]batch.Event, error) {
+	rows, err := v.query(ctx, `SELECT `+eventColumns+` FROM events
+		WHERE move_id = ? AND run_id <= ? AND kind IN (?, ?) AND phase IN (?, ?, ?) ORDER BY id`,
+		string(move), string(run), string(batch.EventStep), string(batch.EventPass),
+		string(batch.PhaseSwitch), string(batch.PhaseVerify), string(batch.PhaseRollback))
+	return collect(rows, err, scanEvent)
+}
+
 func scanEvent(rows *sql.Rows) (e batch.Event, err error) {
 	var at, nextAt int64
 	var noticed string

@@ -140,11 +140,11 @@ func (c *content) pairs(chunk written) []migrate.Pair {
 	for _, d := range chunk.done {
 		p := planned[d.Item]
 		at := migrate.Place{Ref: chunk.ref, Item: d.Ref}
-		if d.Ref == "" {
+		if d.Ref == "" && d.Was.Item != "" {
 			at = d.Was // it was left where it is
 		}
-		if d.Skip != nil || at.Item == "" {
-			continue
+		if d.Skip != nil || at.Item == "" && chunk.way == c.way {
+			continue // a place that nobody knows can be neither read nor written
 		}
 		pair := migrate.Pair{
 			Folder: chunk.folder, Item: d.Item, There: at, Size: p.Size, Digest: p.Digest, Received: p.Received,

@@ -77,7 +77,17 @@ func eachMove(ctx context.Context, v view, run batch.Run, fn func(batch.Move) (b
 	return each(rows, scanMove, fn)
 }
 
-// recordOf reads what belongs to the move but the events.
+// Switch returns the events of every run of which batch.Timeline makes the facts of the
+// move, oldest first.
+func (s *Store) Switch(ctx context.Context, id batch.MoveID) (events []batch.Event, err error) {
+	err = s.view(ctx, "read switch", func(v view) error {
+		events, err = selectSwitch(ctx, v, id, lastRun)
+		return err
+	})
+	return events, err
+}
+
+// recordOf reads what belongs to the move but the events of one run or all.
 func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (batch.Record, error) {
 	record := batch.Record{Move: move}
 	var err error
@@ -89,6 +99,9 @@ func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (ba
 	}
 	record.Folders, err = selectFolders(ctx, v, `move_id = ? AND way = ? ORDER BY path, folder_id`, string(move.ID), string(forth))
 	if err != nil {
+		return record, err
+	}
+	if record.Switch, err = selectSwitch(ctx, v, move.ID, run); err != nil {
 		return record, err
 	}
 	record.Changes, err = selectChanges(ctx, v, `move_id = ? AND run_id <= ?`, string(move.ID), string(run))

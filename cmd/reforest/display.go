@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"reforest/batch"
 	"reforest/batch/store"
+	"reforest/reports"
 )
 
 // How often progress is shown: redrawn on a terminal, one line elsewhere.
@@ -76,20 +78,28 @@ func (d *display) start(ctx context.Context) (stop func()) {
 	}
 }
 
-// A snapshot is how a batch stands at one instant.
+// A snapshot is how a batch stands at one instant. Mailboxes is the sum of Planned, Moving,
+// Waiting, Moved, Failed and RolledBack; the other counts are of people among those.
 type snapshot struct {
-	MessageType string `json:"message_type"`
-	Mailboxes   int    `json:"mailboxes"`
-	Planned     int    `json:"planned"`
-	Moving      int    `json:"moving"` // at work, ready or switching
-	Waiting     int    `json:"waiting"`
-	Moved       int    `json:"moved"`
-	Failed      int    `json:"failed"`
-	Items       int64  `json:"items"`
-	Bytes       int64  `json:"bytes"`
-	TotalBytes  int64  `json:"total_bytes"`
-	Next        string `json:"next,omitempty"` // the first mailbox that waits, why and until when
-	nextAt      time.Time
+	MessageType  string `json:"message_type"`
+	Mailboxes    int    `json:"mailboxes"`
+	Planned      int    `json:"planned"`
+	Moving       int    `json:"moving"` // at work, ready or switching
+	Waiting      int    `json:"waiting"`
+	Moved        int    `json:"moved"`
+	Failed       int    `json:"failed"`
+	RolledBack   int    `json:"rolled_back"`
+	Ready        int    `json:"ready"`         // of Moving
+	Held         int    `json:"held"`          // of Ready: others go first, or too many have failed
+	SteppingBack int    `json:"stepping_back"` // of Moving and Waiting: the switch could not go on
+	RollingBack  int    `json:"rolling_back"`  // of Planned, Moving and Waiting: on the way back
+	Items        int64  `json:"items"`
+	Bytes        int64  `json:"bytes"`
+	TotalBytes   int64  `json:"total_bytes"`
+	Next         string `json:"next,omitempty"`              // the first mailbox that waits, why and until when
+	HeldWhy      string `json:"held_why,omitempty"`          // why the first of those is held that are
+	BackWhy      string `json:"stepping_back_why,omitempty"` // who steps back, and why: the first
+	nextAt       time.Time
 }
 
 func (d *display) snapshot(ctx context.Context) (s snapshot, err error) {
@@ -117,6 +127,8 @@ func (s *snapshot) add(move batch.Move) {
 		s.Moved++
 	case batch.Failed:
 		s.Failed++
+	case batch.RolledBack:
+		s.RolledBack++
 	case batch.Waiting:
 		s.Waiting++
 		if s.Next == "" || move.NextAt.Before(s.nextAt) {
@@ -124,11 +136,64 @@ func (s *snapshot) add(move batch.Move) {
 			s.Next = fmt.Sprintf("%s: %s; next at %s", nameOf(move), move.Reason, clock(move.NextAt))
 		}
 	}
+	s.among(move)
+}
+
+// among counts the people who are told of beside the states.
+func (s *snapshot) among(move batch.Move) {
+	if move.State == batch.Ready {
+		s.Ready++
+	}
+	if move.State == batch.Ready && move.Reason != "" {
+		s.Held++
+		s.HeldWhy = cmp.Or(s.HeldWhy, move.Reason)
+	}
+	if move.State.Ended() {
+		return
+	}
+	if move.Phase == batch.PhaseRollback {
+		s.RollingBack++
+	}
+	if reports.StepsBack(move) {
+		s.SteppingBack++
+		s.BackWhy = cmp.Or(s.BackWhy, nameOf(move)+": "+move.Cause)
+	}
 }
 
 func (s snapshot) String() string {
-	text := fmt.Sprintf("%d of %d moved, %d under way, %d waiting, %d to begin, %d failed; %d items, %s",
-		s.Moved, s.Mailboxes, s.Moving, s.Waiting, s.Planned, s.Failed, s.Items, size(s.Bytes))
+	text := fmt.Sprintf("%d of %d moved, %d under way, %d waiting, %d to begin, %d failed",
+		s.Moved, s.Mailboxes, s.Moving-s.Ready, s.Waiting, s.Planned, s.Failed)
+	return text + s.more() + fmt.Sprintf("; %d items, %s", s.Items, size(s.Bytes)) + s.whys()
+}
+
+// more counts what not every batch has.
+func (s snapshot) more() (text string) {
+	for _, some := range []struct {
+		n    int
+		what string
+	}{
+		{s.Ready - s.Held, "ready"},
+		{s.Held, "held back"},
+		{s.SteppingBack, "stepping back"},
+		{s.RollingBack, "on the way back"},
+		{s.RolledBack, "rolled back"},
+	} {
+		if some.n > 0 {
+			text += fmt.Sprintf(", %d %s", some.n, some.what)
+		}
+	}
+	return text
+}
+
+// whys says what somebody has to know first: who steps back, what holds the others up, who
+// waits.
+func (s snapshot) whys() (text string) {
+	if s.BackWhy != "" {
+		text += "; steps back: " + s.BackWhy
+	}
+	if s.HeldWhy != "" {
+		text += "; held back: " + s.HeldWhy
+	}
 	if s.Next != "" {
 		text += "; " + s.Next
 	}
@@ -141,10 +206,7 @@ func (s snapshot) brief() string {
 	if s.Failed > 0 {
 		text = fmt.Sprintf("%d/%d moved, %d failed, %d waiting", s.Moved, s.Mailboxes, s.Failed, s.Waiting)
 	}
-	if s.Next != "" {
-		text += ": " + s.Next
-	}
-	return text
+	return text + strings.Replace(s.whys(), ";", ":", 1)
 }
 
 func (d *display) draw(ctx context.Context) {
@@ -212,7 +274,22 @@ func eventWords(move batch.Move, e batch.Event) string {
 		return fmt.Sprintf("%s %s waits: %s; attempt %d of %d, next at %s", clock(e.At), nameOf(move), e.Text, e.Attempt, e.Of, clock(e.NextAt))
 	case batch.EventFailed:
 		return fmt.Sprintf("%s %s failed in %s: %s", clock(e.At), nameOf(move), e.Phase, e.Text)
-	case batch.EventPhase, batch.EventPass, batch.EventStep, batch.EventEnded, batch.EventFinding:
+	case batch.EventStep:
+		return backWords(move, e)
+	case batch.EventPhase, batch.EventPass, batch.EventEnded, batch.EventFinding:
+	}
+	return ""
+}
+
+// backWords tells of a switch that could not go on, and of its end.
+func backWords(move batch.Move, e batch.Event) string {
+	for _, f := range batch.Timeline([]batch.Event{e}) {
+		switch f.Kind { //nolint:exhaustive // the others are no news
+		case batch.FactStepsBack:
+			return fmt.Sprintf("%s %s steps back: %s", clock(f.At), nameOf(move), f.Cause)
+		case batch.FactSteppedBack:
+			return fmt.Sprintf("%s %s: mail reaches the old mailbox", clock(f.At), nameOf(move))
+		}
 	}
 	return ""
 }
@@ -225,7 +302,16 @@ func nameOf(move batch.Move) string {
 }
 
 // clock prints a time of day in the operator's zone.
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+// clock writes a time as whoever reads it now has it, with the day where it is another.
+func clock(t time.Time) string { return clockAt(t, time.Now()) }
+
+func clockAt(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format("15:04:05 on 2 January 2006")
+}
 
 // size prints bytes in the unit that leaves up to three digits.
 func size(n int64) string {

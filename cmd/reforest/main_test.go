@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"reforest/internal/lab/transport"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(shipped{m}, map[string]func(){"crowd": crowd})
+	testscript.Main(shipped{m}, map[string]func(){"crowd": crowd, "transport": func() { transport.Main(os.Args[1]) }})
 }
 
 // A shipped runs the tests with the program as it is shipped, and not as the tests

@@ -34,7 +34,7 @@ EXIT STATUS
 			return runReport(cmd.Context(), env, options, args)
 		},
 	}
-	cmd.Flags().StringVarP(&options.format, "format", "f", "xml", "xml, csv, json or xsd")
+	cmd.Flags().StringVarP(&options.format, "format", "f", "xml", "xml, csv, html, json or xsd")
 	return cmd
 }
 
@@ -42,8 +42,8 @@ func runReport(ctx context.Context, env *environment, options *reportOptions, ar
 	if options.json {
 		options.format = string(reports.JSON)
 	}
-	if !oneOf(options.format, "xml", "csv", "json", "xsd") {
-		return usage(fmt.Errorf("no format %q; there are xml, csv, json and xsd", options.format))
+	if !oneOf(options.format, "xml", "csv", "html", "json", "xsd") {
+		return usage(fmt.Errorf("no format %q; there are xml, csv, html, json and xsd", options.format))
 	}
 	if options.format == "xsd" {
 		_, err := env.stdout.Write(reports.Schema)

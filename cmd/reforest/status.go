@@ -25,9 +25,11 @@ func newStatusCommand(env *environment, options *globalOptions) *cobra.Command {
 		Use:   "status [WHO|BATCH]",
 		Short: "Say where a mailbox is, or how a batch stands",
 		Long: `With a person, by any address they ever had, X500 name, login name, display name, DN,
-GUID or the address in a bounce: one line that says whether they have been moved. With a
-batch: a table of its mailboxes and its runs. Without either: how every batch stands.
-Works while a run is under way.
+GUID or the address in a bounce: one line that says whether they have been moved and in
+which mailbox they work, then when their mailbox was switched, step by step, and until
+when that can be taken back, with the command. With a batch: a table of its mailboxes and
+its runs. Without either: how every batch stands. Works while a run is under way. Times
+are those of this machine's zone.
 
 EXIT STATUS
   0 found; 1 nobody and no batch of that name is known; 10 usage or configuration`,
@@ -147,11 +149,14 @@ func statusOfOne(ctx context.Context, env *environment, options *globalOptions, 
 	if err != nil {
 		return err
 	}
-	line := statusLine(move, working)
-	if options.json {
-		return json.NewEncoder(env.stdout).Encode(line)
+	p, err := personOf(ctx, st, move, working)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintln(env.stdout, printable(line["sentence"].(string)))
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(p.line())
+	}
+	_, err = fmt.Fprintln(env.stdout, strings.Join(p.lines(), "\n"))
 	return err
 }
 
@@ -163,33 +168,6 @@ func working(ctx context.Context, st *store.Store, id batch.ID) (bool, error) {
 		return false, err
 	}
 	return storeIsLocked(st.Path())
-}
-
-// sentence answers "have I been moved?", and says it if nobody is at work on it.
-func sentence(move batch.Move, working bool) string {
-	text := reports.Sentence(move, time.Now())
-	if working || move.State.Ended() || move.State == batch.Planned && move.StartedAt.IsZero() {
-		return text
-	}
-	return text + " No run is at work on it now; it goes on with the next."
-}
-
-// statusLine is a move as --json prints it.
-func statusLine(move batch.Move, working bool) map[string]any {
-	line := map[string]any{
-		"message_type": "status", "batch": move.Batch, "identity": move.Identity, "display_name": move.DisplayName, "mail": move.Mail,
-		"state": move.State, "phase": move.Phase, "items": move.Items, "bytes": move.Bytes, "skips": move.Skips,
-		"sentence": sentence(move, working), "run_at_work": working,
-	}
-	if move.Reason != "" {
-		line["reason"], line["attempt"], line["of"] = move.Reason, move.Attempt, move.Of
-	}
-	for name, at := range map[string]time.Time{"next_at": move.NextAt, "started_at": move.StartedAt, "ended_at": move.EndedAt} {
-		if !at.IsZero() {
-			line[name] = at
-		}
-	}
-	return line
 }
 
 func statusOfBatch(ctx context.Context, env *environment, options *globalOptions, st *store.Store, b batch.Batch) error {
@@ -204,17 +182,59 @@ func statusOfBatch(ctx context.Context, env *environment, options *globalOptions
 	if !options.json {
 		return tableOfBatch(ctx, env, st, b, moves, working)
 	}
+	return linesOfBatch(ctx, env, st, b, moves, working)
+}
+
+// linesOfBatch prints a batch's mailboxes and its runs as JSON.
+func linesOfBatch(ctx context.Context, env *environment, st *store.Store, b batch.Batch, moves []batch.Move, working bool) error {
+	out := json.NewEncoder(env.stdout)
 	for _, move := range moves {
-		if err := json.NewEncoder(env.stdout).Encode(statusLine(move, working)); err != nil {
+		p, err := personOf(ctx, st, move, working)
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(p.line()); err != nil {
+			return err
+		}
+	}
+	runs, err := st.Runs(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	for i, run := range runs {
+		if err := out.Encode(runLine(run, i == 0 && working)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// runLine is a run as --json prints it.
+func runLine(run batch.Run, working bool) map[string]any {
+	line := map[string]any{
+		"message_type": "run", "batch": run.Batch, "run": run.ID, "kind": reports.RunWords(run.Kind),
+		"began_at": run.BeganAt, "outcome": outcomeWords(run, working),
+	}
+	if !run.EndedAt.IsZero() {
+		line["ended_at"] = run.EndedAt
+	}
+	return line
+}
+
+// outcomeWords says how a run ended, or why it has not.
+func outcomeWords(run batch.Run, working bool) string {
+	switch {
+	case run.Outcome != batch.Unfinished:
+		return string(run.Outcome)
+	case working:
+		return "at work"
+	}
+	return "killed"
+}
+
 // tableOfBatch prints a batch's mailboxes and its runs.
 func tableOfBatch(ctx context.Context, env *environment, st *store.Store, b batch.Batch, moves []batch.Move, working bool) error {
-	lines := []string{movesTable(moves, nil)}
+	lines := append([]string{movesTable(moves, nil)}, deadlineLines(b.Name, moves, time.Now())...)
 	last, checked, err := st.LastCheck(ctx, b.ID)
 	if err != nil {
 		return err
@@ -227,15 +247,7 @@ func tableOfBatch(ctx context.Context, env *environment, st *store.Store, b batc
 		return err
 	}
 	for i, run := range runs {
-		outcome := string(run.Outcome)
-		switch {
-		case outcome != "":
-		case i == 0 && working:
-			outcome = "at work"
-		default:
-			outcome = "killed"
-		}
-		lines = append(lines, fmt.Sprintf("Run %s: %s", run.ID, outcome))
+		lines = append(lines, fmt.Sprintf("Run %s (%s): %s", run.ID, reports.RunWords(run.Kind), outcomeWords(run, i == 0 && working)))
 	}
 	_, err = fmt.Fprintln(env.stdout, strings.Join(lines, "\n"))
 	return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,20 +34,57 @@ func (d *display) summary(ctx context.Context, report *reports.Report, paths []s
 		return json.NewEncoder(d.env.stdout).Encode(struct {
 			snapshot
 			Run     string   `json:"run"`
+			Kind    string   `json:"kind"`
 			Reports []string `json:"reports"`
-		}{s, report.Run, paths})
+		}{s, report.Run, report.Kind, paths})
 	}
 	lines := []string{
 		movesTable(moves, waitsOf(report)),
-		fmt.Sprintf("%d of %d moved, %d failed, %d not finished; %d items, %s, %d skipped.",
-			s.Moved, s.Mailboxes, s.Failed, s.Mailboxes-s.Moved-s.Failed, s.Items, size(s.Bytes), skips(moves)),
+		s.ending(skips(moves)),
 	}
+	lines = append(lines, deadlineLines(report.Batch, moves, time.Now())...)
 	lines = append(lines, skipLines(report)...)
 	for _, p := range paths {
 		lines = append(lines, "Report: "+p)
 	}
 	_, err = fmt.Fprintln(d.env.stdout, strings.Join(lines, "\n"))
 	return err
+}
+
+// ending is how the batch stands when a run is over.
+func (s snapshot) ending(skipped int64) string {
+	left := s.Mailboxes - s.Moved - s.Failed - s.RolledBack - s.Ready
+	text := fmt.Sprintf("%d of %d moved, %d failed, %d not finished", s.Moved, s.Mailboxes, s.Failed, left) + s.more()
+	if s.HeldWhy != "" {
+		text += " (" + printable(s.HeldWhy) + ")"
+	}
+	return text + fmt.Sprintf("; %d items, %s, %d skipped.", s.Items, size(s.Bytes), skipped)
+}
+
+// deadlineLines say how many of a batch can be taken back, until when the first of them,
+// and how.
+func deadlineLines(batchName string, moves []batch.Move, now time.Time) (lines []string) {
+	can, past, first := 0, 0, time.Time{}
+	for _, move := range moves {
+		switch {
+		case reports.Deadline(move, nil, now) == "" || move.KeptUntil.IsZero():
+		case !now.Before(move.KeptUntil):
+			past++
+		default:
+			can++
+			if first.IsZero() || move.KeptUntil.Before(first) {
+				first = move.KeptUntil
+			}
+		}
+	}
+	if can > 0 {
+		lines = append(lines, fmt.Sprintf("%d can be taken back, the first until %s: %s",
+			can, first.In(now.Location()).Format("2 January 2006, 15:04"), reports.RollbackCommand(batch.Move{}, batchName)))
+	}
+	if past > 0 {
+		lines = append(lines, fmt.Sprintf("%d could be taken back until the deadline, which has passed.", past))
+	}
+	return lines
 }
 
 // waitsOf says for each move, by its place in the batch, how often it waited in this
@@ -124,13 +162,39 @@ func movesTable(moves []batch.Move, notes map[int]string) string {
 	return w.Render()
 }
 
-// why says why a move waits or failed.
+// why says in one line what has to be known of a move beside its state.
 func why(move batch.Move) string {
-	reason := move.Reason
-	if move.State == batch.Waiting && !move.NextAt.IsZero() {
-		reason += "; next at " + clock(move.NextAt)
+	switch {
+	case move.State == batch.RolledBack:
+		return "rolled back at " + clock(move.EndedAt) + "; works in the old mailbox"
+	case move.State == batch.Ready && move.Reason != "":
+		return "held back: " + move.Reason
+	case move.State == batch.Planned && move.Phase == batch.PhaseRollback:
+		return "the way back is due"
+	case move.State == batch.Switching:
+		return stepping(move)
+	case move.State == batch.Waiting && !move.NextAt.IsZero():
+		return joined(stepping(move), move.Reason, "next at "+clock(move.NextAt))
 	}
-	return reason
+	return move.Reason
+}
+
+// stepping says where in a switch or a rollback the move is, and why if it steps back.
+func stepping(move batch.Move) string {
+	switch {
+	case reports.StepsBack(move):
+		return joined("steps back: "+move.Cause, reports.StepWords(move))
+	case move.Phase == batch.PhaseRollback:
+		return joined("on the way back", reports.StepWords(move))
+	case move.Step == batch.StepGate:
+		return "" // it has not begun: the reason says all
+	}
+	return reports.StepWords(move)
+}
+
+// joined leaves out what is empty.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
 }
 
 // printable replaces control characters: names come from a directory that others

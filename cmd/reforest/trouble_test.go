@@ -302,7 +302,7 @@ func TestStatusOfANameThatTwoHave(t *testing.T) {
 	r.reforest(t, "status", "Eva Müller").wants(t, exitFailure, "eva.mueller@alpine.test", "eva.mueller2@alpine.test")
 	one := r.reforest(t, "status", "eva.mueller2@alpine.test")
 	one.wants(t, exitDone)
-	if strings.Count(one.stdout, "\n") != 1 || !strings.Contains(one.stdout, "Eva Müller (eva.mueller2@alpine.test) has been moved on ") {
+	if !strings.HasPrefix(one.stdout, "Eva Müller (eva.mueller2@alpine.test) has been moved on ") {
 		t.Errorf("status says %q", one.stdout)
 	}
 }

@@ -50,7 +50,7 @@ type decision struct {
 
 // decisions returns all cases.
 func decisions() []decision {
-	return slices.Concat(defectCases(), matchCases(), addressCases(), nameCases(), linkCases(), switchCases(), rightsCases())
+	return slices.Concat(defectCases(), matchCases(), addressCases(), nameCases(), linkCases(), switchCases(), waybackCases(), rightsCases())
 }
 
 // Decisions carries out, between two real forests, each case that directories are known

@@ -12,7 +12,12 @@ import (
 // examineLanding opens the folder of an intent. One that is not there has
 // UIDVALIDITY 0, which no folder has (RFC 9051 9, nz-number).
 func (c *Conn) examineLanding(ctx context.Context, name string) (selection, error) {
-	sel, err := c.examine(ctx, name)
+	return c.existing(ctx, name, c.examine)
+}
+
+// existing opens the folder if it is there.
+func (c *Conn) existing(ctx context.Context, name string, open func(context.Context, string) (selection, error)) (selection, error) {
+	sel, err := open(ctx, name)
 	var s status
 	if err == nil || !errors.As(err, &s) || s.kind != "NO" {
 		return sel, err

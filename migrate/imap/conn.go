@@ -31,9 +31,10 @@ type Conn struct {
 	selected selection
 }
 
-// A selection is the mailbox that is open, read-only.
+// A selection is the mailbox that is open.
 type selection struct {
 	name        string // "" if none is
+	writable    bool   // it was opened with SELECT
 	uidValidity uint32
 	uidNext     uint32 // 0 where the server does not say
 	exists      uint32

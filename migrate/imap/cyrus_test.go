@@ -61,8 +61,15 @@ func (w *cyrusWorld) Open(t *testing.T) (migrate.Source, migrate.Target, func())
 	return open(t, dovecotConfig(w.source, w.user), cyrusConfig(w.cyrus, w.user))
 }
 
+func (w *cyrusWorld) OpenBack(t *testing.T) (migrate.Source, migrate.Target, func()) {
+	return open(t, cyrusConfig(w.cyrus, w.user), dovecotConfig(w.source, w.user))
+}
+
+func (w *cyrusWorld) Owner() migratetest.Owner { return w.target }
+
 func (w *cyrusWorld) Held(t *testing.T) (source, target []migratetest.Folder) {
 	source, target = account(w.source, w.user).Held(t), w.target.Held(t)
+	w.restoreZones(source)
 	w.restoreZones(target)
 	for _, f := range target {
 		for i, name := range f.Path {

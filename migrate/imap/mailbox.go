@@ -13,7 +13,16 @@ import (
 // examine opens a mailbox read-only, anew each time, so that what has arrived
 // since is seen (RFC 9051 6.3.3).
 func (c *Conn) examine(ctx context.Context, name string) (selection, error) {
-	sel := selection{name: name}
+	return c.enterFolder(ctx, "EXAMINE ", name)
+}
+
+// open opens a mailbox to change what it holds (RFC 9051 6.3.2).
+func (c *Conn) open(ctx context.Context, name string) (selection, error) {
+	return c.enterFolder(ctx, "SELECT ", name)
+}
+
+func (c *Conn) enterFolder(ctx context.Context, command raw, name string) (selection, error) {
+	sel := selection{name: name, writable: command != "EXAMINE "}
 	handle := func(r reply) error {
 		switch {
 		case r.name == "EXISTS":
@@ -26,7 +35,7 @@ func (c *Conn) examine(ctx context.Context, name string) (selection, error) {
 		return nil
 	}
 	c.selected = selection{}
-	s, err := c.do(ctx, "imap.Examine", handle, raw("EXAMINE "), astring(name))
+	s, err := c.do(ctx, "imap.Examine", handle, command, astring(name))
 	switch {
 	case err != nil:
 		return sel, err
@@ -49,7 +58,7 @@ func noUIDs(op, name string) error {
 }
 
 // unselect leaves the open mailbox, so that STATUS says the truth about it
-// (RFC 9051 6.3.11). CLOSE expunges nothing after EXAMINE.
+// (RFC 9051 6.3.11). CLOSE expunges nothing after EXAMINE, and is not sent after SELECT.
 func (c *Conn) unselect(ctx context.Context) error {
 	if c.selected.name == "" {
 		return nil
@@ -57,6 +66,11 @@ func (c *Conn) unselect(ctx context.Context) error {
 	command := raw("CLOSE")
 	if c.Offers("UNSELECT") || c.Offers("IMAP4REV2") {
 		command = "UNSELECT"
+	}
+	if command == "CLOSE" && c.selected.writable {
+		if _, err := c.examine(ctx, c.selected.name); err != nil {
+			return err
+		}
 	}
 	c.selected = selection{}
 	_, err := c.do(ctx, "imap.Unselect", nil, command)

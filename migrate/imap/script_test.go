@@ -85,8 +85,13 @@ func scriptedSource(t *testing.T, answers ...answer) *Source {
 	return &Source{&session{config: config, conn: script(t, answers...)}}
 }
 
+// scriptedTarget writes to a server with UIDPLUS: one without is asked for more.
 func scriptedTarget(t *testing.T, c *Conn) *Target {
 	t.Helper()
+	if c.caps == nil {
+		c.caps = map[string]bool{}
+	}
+	c.caps["UIDPLUS"] = true
 	return &Target{session: &session{conn: c}}
 }
 

@@ -2,6 +2,7 @@ package imap_test
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,15 +66,22 @@ func (w *dovecotWorld) Open(t *testing.T) (migrate.Source, migrate.Target, func(
 	return open(t, dovecotConfig(w.source, w.user), dovecotConfig(w.target, w.user))
 }
 
+func (w *dovecotWorld) OpenBack(t *testing.T) (migrate.Source, migrate.Target, func()) {
+	return open(t, dovecotConfig(w.target, w.user), dovecotConfig(w.source, w.user))
+}
+
+func (w *dovecotWorld) Owner() migratetest.Owner { return account(w.target, w.user) }
+
 func (w *dovecotWorld) Held(t *testing.T) (source, target []migratetest.Folder) {
 	source, target = account(w.source, w.user).Held(t), account(w.target, w.user).Held(t)
+	w.restoreZones(source) // a way back has brought them
 	w.restoreZones(target)
 	return source, target
 }
 
 // restoreZones puts the zones back of what Deliver has brought.
-func (w *dovecotWorld) restoreZones(target []migratetest.Folder) {
-	for _, f := range target {
+func (w *dovecotWorld) restoreZones(held []migratetest.Folder) {
+	for _, f := range held {
 		for i, m := range f.Messages {
 			for _, at := range w.delivered {
 				if at.Equal(m.Received) {
@@ -145,6 +153,14 @@ func (w labWorld) Open(t *testing.T) (migrate.Source, migrate.Target, func()) {
 	return open(t, w.config(w.source), w.config(w.target))
 }
 
+func (w labWorld) OpenBack(t *testing.T) (migrate.Source, migrate.Target, func()) {
+	return open(t, w.config(w.target), w.config(w.source))
+}
+
+func (w labWorld) Owner() migratetest.Owner {
+	return imaptest.Account{Address: w.target.Addr(), CAFile: w.caFile, User: w.user, Password: "own"}
+}
+
 func (w labWorld) Held(*testing.T) (source, target []migratetest.Folder) {
 	return held(w.source, w.user), held(w.target, w.user)
 }
@@ -170,9 +186,9 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceOnAPlainServer(t *testing.T) {
 	t.Parallel()
-	plain := imapd.Config{Without: []goimap.Cap{"LITERAL+", "LIST-EXTENDED", "LIST-STATUS", "UIDPLUS", "STATUS=SIZE", "NAMESPACE", "SPECIAL-USE"}}
+	plain := imapd.Config{Without: []goimap.Cap{"LITERAL+", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "NAMESPACE", "SPECIAL-USE", "MOVE"}}
 	dotted := plain
-	dotted.Delimiter = '.'
+	dotted.Delimiter, dotted.Without = '.', append(slices.Clone(plain.Without), "UIDPLUS")
 	migratetest.Run(t, func(t *testing.T) migratetest.World { return newLabWorld(t, plain, dotted) })
 }
 

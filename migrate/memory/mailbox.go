@@ -52,8 +52,8 @@ func (m *Mailbox) PutFolder(path []string, subscribed bool) {
 	f.Subscribed = f.Subscribed || subscribed
 }
 
-// Add appends messages to the folder, which must exist.
-func (m *Mailbox) Add(path []string, messages ...Message) {
+// Add appends messages to the folder, which must exist, and returns their UIDs.
+func (m *Mailbox) Add(path []string, messages ...Message) (uids []int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.find(key(path))
@@ -63,7 +63,17 @@ func (m *Mailbox) Add(path []string, messages ...Message) {
 		msg.Body = bytes.Clone(msg.Body)
 		msg.Flags = slices.Clone(msg.Flags)
 		f.Messages = append(f.Messages, msg)
+		uids = append(uids, msg.UID)
 	}
+	return uids
+}
+
+// Remove deletes a message.
+func (m *Mailbox) Remove(path []string, uid int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.find(key(path))
+	f.Messages = slices.DeleteFunc(slices.Clone(f.Messages), func(msg Message) bool { return msg.UID == uid })
 }
 
 // Folders returns a copy of all folders, in the order of creation.

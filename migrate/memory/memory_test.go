@@ -1,6 +1,9 @@
 package memory_test
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"reforest/migrate"
@@ -31,6 +34,51 @@ func (w *world) Deliver(_ *testing.T, path []string, m migratetest.Message) {
 func (w *world) Open(*testing.T) (migrate.Source, migrate.Target, func()) {
 	return &memory.Source{Mailbox: w.source, Page: 4}, &memory.Target{Mailbox: w.target, Normalise: w.normalise}, func() {}
 }
+
+func (w *world) OpenBack(*testing.T) (migrate.Source, migrate.Target, func()) {
+	return &memory.Source{Mailbox: w.target, Page: 4}, &memory.Target{Mailbox: w.source}, func() {}
+}
+
+func (w *world) Owner() migratetest.Owner { return owner{w.target} }
+
+// An owner works in a mailbox in memory.
+type owner struct{ *memory.Mailbox }
+
+func (o owner) uid(t testing.TB, path []string, n int) int64 {
+	t.Helper()
+	for _, f := range o.Folders() {
+		if slices.Equal(f.Path, path) {
+			return f.Messages[n].UID
+		}
+	}
+	t.Fatalf("no folder %q", path)
+	return 0
+}
+
+func (o owner) edit(t testing.TB, path []string, e migrate.Edit) {
+	t.Helper()
+	done, err := (&memory.Target{Mailbox: o.Mailbox}).Edit(t.Context(), migrate.Ref(strings.Join(path, "\x00")), []migrate.Edit{e})
+	if err != nil || len(done) != 1 {
+		t.Fatalf("edit in %q: %v, %v", path, done, err)
+	}
+}
+
+func (o owner) Move(t testing.TB, from []string, n int, to []string) {
+	o.PutFolder(to, false)
+	o.edit(t, from, migrate.Edit{At: migrate.ItemRef(strconv.FormatInt(o.uid(t, from, n), 10)), To: migrate.Ref(strings.Join(to, "\x00"))})
+}
+
+func (o owner) Flag(t testing.TB, path []string, n int, add, drop []string) {
+	var base []string
+	for _, f := range o.Folders() {
+		if slices.Equal(f.Path, path) {
+			base = f.Messages[n].Flags
+		}
+	}
+	o.edit(t, path, migrate.Edit{At: migrate.ItemRef(strconv.FormatInt(o.uid(t, path, n), 10)), Base: base, Add: add, Drop: drop})
+}
+
+func (o owner) Expunge(t testing.TB, path []string, n int) { o.Remove(path, o.uid(t, path, n)) }
 
 func (w *world) Held(*testing.T) (source, target []migratetest.Folder) {
 	return held(w.source), held(w.target)

@@ -17,11 +17,14 @@ type Target struct {
 	Refuse func(body []byte) string
 	// Normalise stores bodies in their canonical form, as Dovecot does.
 	Normalise bool
+	// Quota is how many bytes the mailbox may hold; 0 is any number.
+	Quota int64
 }
 
 var (
 	_ migrate.Target  = (*Target)(nil)
 	_ migrate.Counter = (*Target)(nil)
+	_ migrate.Room    = (*Target)(nil)
 )
 
 // Formats returns MIME.
@@ -63,8 +66,8 @@ func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.It
 		if t.Normalise {
 			body = canonical(body)
 		}
-		t.Mailbox.Add(unkey(string(ref)), Message{Body: body, Received: item.Received, Flags: item.Flags})
-		done = append(done, migrate.Done{Item: item.ID, Flags: item.Flags})
+		uids := t.Mailbox.Add(unkey(string(ref)), Message{Body: body, Received: item.Received, Flags: item.Flags})
+		done = append(done, migrate.Done{Item: item.ID, Ref: itemRef(uids[0]), Flags: item.Flags})
 	}
 	return done, nil
 }
@@ -102,7 +105,7 @@ func (t *Target) Landed(_ context.Context, intent migrate.Intent) (done []migrat
 			}
 			i := slices.IndexFunc(rest, func(p migrate.Planned) bool { return same(p, m) })
 			if i >= 0 {
-				done = append(done, migrate.Done{Item: rest[i].Item, Flags: m.Flags})
+				done = append(done, migrate.Done{Item: rest[i].Item, Ref: itemRef(m.UID), Flags: m.Flags})
 				rest = rest[i+1:]
 			}
 		}
@@ -115,6 +118,19 @@ func same(p migrate.Planned, m Message) bool {
 	d := migrate.NewDigester(migrate.MIME)
 	_, _ = d.Write(m.Body)
 	return d.Size() == p.Size && d.Digest() == p.Digest && m.Received.Equal(p.Received)
+}
+
+func itemRef(uid int64) migrate.ItemRef { return migrate.ItemRef(itemID(uid)) }
+
+// Room returns what Quota leaves.
+func (t *Target) Room(context.Context) (free int64, limited bool, err error) {
+	free = t.Quota
+	for _, f := range t.Mailbox.Folders() {
+		for _, m := range f.Messages {
+			free -= int64(len(m.Body))
+		}
+	}
+	return max(free, 0), t.Quota > 0, nil
 }
 
 // Count returns how many messages the folder holds.

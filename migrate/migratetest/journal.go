@@ -3,6 +3,7 @@ package migratetest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -10,31 +11,71 @@ import (
 	"reforest/migrate"
 )
 
-// A Journal keeps a move's journal in memory: the reference for what stores do.
+// A Journal keeps one direction of a move's journal in memory: the reference for what
+// stores do.
 type Journal struct {
-	mu      sync.Mutex
-	folders map[migrate.FolderID]migrate.FolderState
-	ledger  map[migrate.FolderID]map[migrate.ItemID]migrate.Done
-	skips   []migrate.Skip
-	last    migrate.IntentID
+	*book
+	mine, other *direction
 }
 
-var _ migrate.Journal = (*Journal)(nil)
+// A book is what both directions share.
+type book struct {
+	mu     sync.Mutex
+	chunks []chunk // of both, in the order of their commits
+	last   migrate.IntentID
+}
+
+// A direction is what one Journal has written down.
+type direction struct {
+	folders map[migrate.FolderID]migrate.FolderState
+	ledger  map[migrate.FolderID]map[migrate.ItemID]migrate.Done
+	there   map[migrate.Ref]map[migrate.ItemRef]migrate.ItemID // the ledger from the other side
+	skips   []migrate.Skip
+}
+
+// A chunk is a closed intent.
+type chunk struct {
+	of     *direction
+	intent migrate.Intent
+	done   []migrate.Done
+}
+
+var _ migrate.Ledger = (*Journal)(nil)
+
+func newDirection() *direction {
+	return &direction{
+		folders: map[migrate.FolderID]migrate.FolderState{},
+		ledger:  map[migrate.FolderID]map[migrate.ItemID]migrate.Done{},
+		there:   map[migrate.Ref]map[migrate.ItemRef]migrate.ItemID{},
+	}
+}
 
 // NewJournal returns an empty journal.
 func NewJournal() *Journal {
-	return &Journal{
-		folders: map[migrate.FolderID]migrate.FolderState{},
-		ledger:  map[migrate.FolderID]map[migrate.ItemID]migrate.Done{},
-	}
+	forth, _ := NewJournals()
+	return forth
+}
+
+// NewJournals returns empty journals of both directions of one move.
+func NewJournals() (forth, back *Journal) {
+	shared, there, here := &book{}, newDirection(), newDirection()
+	return &Journal{shared, there, here}, &Journal{shared, here, there}
 }
 
 // Folder returns what is known of a folder.
 func (j *Journal) Folder(_ context.Context, id migrate.FolderID) (migrate.FolderState, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	state := j.folders[id]
+	state := j.mine.folders[id]
 	state.Open = slices.Clone(state.Open)
+	if state.Ref != "" {
+		return state, nil
+	}
+	for _, there := range j.other.folders {
+		if there.Ref == migrate.Ref(id) {
+			state.Ref = migrate.Ref(there.Folder)
+		}
+	}
 	return state, nil
 }
 
@@ -42,9 +83,9 @@ func (j *Journal) Folder(_ context.Context, id migrate.FolderID) (migrate.Folder
 func (j *Journal) PutFolder(_ context.Context, state migrate.FolderState) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	kept := j.folders[state.Folder]
+	kept := j.mine.folders[state.Folder]
 	kept.Folder, kept.Path, kept.Ref, kept.Mapped, kept.Cursor = state.Folder, state.Path, state.Ref, state.Mapped, state.Cursor
-	j.folders[state.Folder] = kept
+	j.mine.folders[state.Folder] = kept
 	return nil
 }
 
@@ -52,11 +93,16 @@ func (j *Journal) PutFolder(_ context.Context, state migrate.FolderState) error 
 func (j *Journal) Intend(_ context.Context, intent migrate.Intent) (migrate.IntentID, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	for _, state := range j.other.folders {
+		if len(state.Open) > 0 {
+			return 0, fmt.Errorf("note intent: %w", migrate.ErrUnresolved)
+		}
+	}
 	j.last++
 	intent.ID, intent.At = j.last, time.Now()
-	state := j.folders[intent.Folder]
-	state.Open = append(state.Open, intent)
-	j.folders[intent.Folder] = state
+	state := j.mine.folders[intent.Folder]
+	state.Open = append(slices.Clone(state.Open), intent)
+	j.mine.folders[intent.Folder] = state
 	return intent.ID, nil
 }
 
@@ -64,33 +110,43 @@ func (j *Journal) Intend(_ context.Context, intent migrate.Intent) (migrate.Inte
 func (j *Journal) Commit(_ context.Context, id migrate.IntentID, done []migrate.Done) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for folder, state := range j.folders {
+	for folder, state := range j.mine.folders {
 		i := slices.IndexFunc(state.Open, func(in migrate.Intent) bool { return in.ID == id })
 		if i < 0 {
 			continue
 		}
-		state = j.count(folder, state, state.Open[i], done)
+		j.chunks = append(j.chunks, chunk{j.mine, state.Open[i], slices.Clone(done)})
+		state = j.mine.count(state, state.Open[i], done)
 		state.Open = slices.Delete(slices.Clone(state.Open), i, i+1)
-		j.folders[folder] = state
+		j.mine.folders[folder] = state
 		return nil
 	}
 	return fmt.Errorf("commit intent %d: it is not open", id)
 }
 
-func (j *Journal) count(folder migrate.FolderID, state migrate.FolderState, intent migrate.Intent, done []migrate.Done) migrate.FolderState {
-	if j.ledger[folder] == nil {
-		j.ledger[folder] = map[migrate.ItemID]migrate.Done{}
+func (d *direction) count(state migrate.FolderState, intent migrate.Intent, done []migrate.Done) migrate.FolderState {
+	if d.ledger[intent.Folder] == nil {
+		d.ledger[intent.Folder] = map[migrate.ItemID]migrate.Done{}
 	}
-	for _, d := range done {
-		j.ledger[folder][d.Item] = d
-		if d.Skip != nil {
+	if d.there[intent.Ref] == nil {
+		d.there[intent.Ref] = map[migrate.ItemRef]migrate.ItemID{}
+	}
+	for _, one := range done {
+		d.ledger[intent.Folder][one.Item] = one
+		switch {
+		case one.Skip != nil:
 			state.Skips++
-			j.skips = append(j.skips, *d.Skip)
+			d.skips = append(d.skips, *one.Skip)
+			continue
+		case one.Ref != "":
+			d.there[intent.Ref][one.Ref] = one.Item
+		}
+		if intent.Edit {
 			continue
 		}
 		state.Items++
 		for _, p := range intent.Items {
-			if p.Item == d.Item {
+			if p.Item == one.Item {
 				state.Bytes += p.Size
 			}
 		}
@@ -103,16 +159,95 @@ func (j *Journal) Written(_ context.Context, folder migrate.FolderID, items []mi
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, id := range items {
-		if d, ok := j.ledger[folder][id]; ok {
+		if d, ok := j.mine.ledger[folder][id]; ok {
 			done = append(done, d)
+		} else if item, ok := j.other.there[migrate.Ref(folder)][migrate.ItemRef(id)]; ok {
+			done = append(done, migrate.Done{Item: id, Ref: migrate.ItemRef(item)})
 		}
 	}
 	return done, nil
+}
+
+// Open returns the open intents.
+func (j *Journal) Open(context.Context) (open []migrate.Intent, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, state := range j.mine.folders {
+		open = append(open, state.Open...)
+	}
+	slices.SortFunc(open, func(a, b migrate.Intent) int { return int(a.ID - b.ID) })
+	return open, nil
+}
+
+// Pairs yields what both sides hold.
+func (j *Journal) Pairs(context.Context) iter.Seq2[migrate.Pair, error] {
+	return func(yield func(migrate.Pair, error) bool) {
+		for _, pair := range j.pairs() {
+			if !yield(pair, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A name is a place on the source side of a direction.
+type name struct {
+	of    *direction
+	place migrate.Place
+}
+
+// pairs goes from the last chunk to the first: what has been named once has an older
+// name in what comes then.
+func (j *Journal) pairs() (pairs []migrate.Pair) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	seen := map[name]bool{}
+	for _, c := range slices.Backward(j.chunks) {
+		for _, d := range slices.Backward(c.done) {
+			p, here := c.pair(d)
+			near, far := name{c.of, here}, name{j.facing(c.of), p.There}
+			unknown := p.There.Item == ""
+			known := seen[near] || seen[far] && !unknown
+			seen[near], seen[far], seen[name{far.of, d.Was}] = true, true, true
+			if known || d.Skip != nil || unknown && c.of == j.mine {
+				continue
+			}
+			if c.of != j.mine {
+				p.Folder, p.Item = migrate.FolderID(p.There.Ref), migrate.ItemID(p.There.Item)
+				p.There, p.Flags, p.ThereFlags = here, p.ThereFlags, p.Flags
+			}
+			pairs = append(pairs, p)
+		}
+	}
+	slices.Reverse(pairs)
+	return pairs
+}
+
+// facing returns the direction that reads what d writes.
+func (j *Journal) facing(d *direction) *direction {
+	if d == j.mine {
+		return j.other
+	}
+	return j.mine
+}
+
+// pair returns what the entry says, and where the item is at the chunk's source.
+func (c chunk) pair(d migrate.Done) (p migrate.Pair, here migrate.Place) {
+	p = migrate.Pair{Folder: c.intent.Folder, Item: d.Item, There: migrate.Place{Ref: c.intent.Ref, Item: d.Ref}, ThereFlags: d.Flags}
+	if d.Ref == "" && d.Was.Item != "" {
+		p.There = d.Was
+	}
+	for _, planned := range c.intent.Items {
+		if planned.Item == d.Item {
+			p.Flags, p.Size, p.Digest, p.Received = planned.Flags, planned.Size, planned.Digest, planned.Received
+		}
+	}
+	return p, migrate.Place{Ref: migrate.Ref(p.Folder), Item: migrate.ItemRef(p.Item)}
 }
 
 // Skips returns the items that were given up.
 func (j *Journal) Skips() []migrate.Skip {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Clone(j.skips)
+	return slices.Clone(j.mine.skips)
 }

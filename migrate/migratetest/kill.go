@@ -24,12 +24,17 @@ func afterItems(n int) death          { return death{items: n} }
 
 // copyDying makes a pass in a process that dies as told. It returns nil if the
 // process outlived the pass.
-func copyDying(t *testing.T, w World, j migrate.Journal, d death) error {
+func copyDying(t *testing.T, w World, j migrate.Ledger, d death) error {
 	t.Helper()
-	source, target, done := w.Open(t)
+	return dying(t, w.Open, j, smallChunks(), d)
+}
+
+func dying(t *testing.T, open opener, j migrate.Ledger, o migrate.Options, d death) error {
+	t.Helper()
+	source, target, done := open(t)
 	defer done()
 	life := &life{death: d}
-	_, err := migrate.Copy(t.Context(), source, &dyingTarget{target, life}, &dyingJournal{j, life}, smallChunks())
+	_, err := migrate.Copy(t.Context(), source, mortal(target, life), &dyingJournal{j, life}, o)
 	if err != nil && !errors.Is(err, errKilled) {
 		t.Fatalf("Copy failed of itself: %v", err)
 	}
@@ -63,29 +68,50 @@ func (l *life) write(do func() error) error {
 }
 
 type dyingJournal struct {
-	migrate.Journal
+	migrate.Ledger
 	life *life
 }
 
 func (j *dyingJournal) PutFolder(ctx context.Context, s migrate.FolderState) error {
-	return j.life.write(func() error { return j.Journal.PutFolder(ctx, s) })
+	return j.life.write(func() error { return j.Ledger.PutFolder(ctx, s) })
 }
 
 func (j *dyingJournal) Intend(ctx context.Context, in migrate.Intent) (id migrate.IntentID, err error) {
 	err = j.life.write(func() (err error) {
-		id, err = j.Journal.Intend(ctx, in)
+		id, err = j.Ledger.Intend(ctx, in)
 		return err
 	})
 	return id, err
 }
 
 func (j *dyingJournal) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
-	return j.life.write(func() error { return j.Journal.Commit(ctx, id, done) })
+	return j.life.write(func() error { return j.Ledger.Commit(ctx, id, done) })
 }
 
 type dyingTarget struct {
 	migrate.Target
 	life *life
+}
+
+// mortal keeps a target from working after its process's death.
+func mortal(target migrate.Target, life *life) migrate.Target {
+	d := &dyingTarget{target, life}
+	if editor, able := target.(migrate.Editor); able {
+		return &dyingEditor{d, editor}
+	}
+	return d
+}
+
+type dyingEditor struct {
+	*dyingTarget
+	editor migrate.Editor
+}
+
+func (t *dyingEditor) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
+	if t.life.dead {
+		return nil, errKilled
+	}
+	return t.editor.Edit(ctx, ref, edits)
 }
 
 // Write lets only the first items through if the process is to die inside the chunk.

@@ -45,8 +45,24 @@ type World interface {
 	// Open connects to both mailboxes, as a process does that has just started.
 	// The test closes what it returns by calling done.
 	Open(t *testing.T) (source migrate.Source, target migrate.Target, done func())
+	// OpenBack does the same for the way back: the source reads the target mailbox, the
+	// target writes the source mailbox.
+	OpenBack(t *testing.T) (source migrate.Source, target migrate.Target, done func())
+	// Owner works in the target mailbox.
+	Owner() Owner
 	// Held reads both mailboxes by other means than Source and Target.
 	Held(t *testing.T) (source, target []Folder)
+}
+
+// An Owner works in a mailbox as people do, by other means than Source and Target.
+// Messages are named by their place in the folder, from 0.
+type Owner interface {
+	// Move moves a message to a folder, which may be new.
+	Move(t testing.TB, from []string, n int, to []string)
+	// Flag adds flags to a message and takes others away.
+	Flag(t testing.TB, path []string, n int, add, drop []string)
+	// Expunge deletes a message for good.
+	Expunge(t testing.TB, path []string, n int)
 }
 
 // ContentOf turns folders into comparable lines.
@@ -85,6 +101,12 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	t.Run("killed at every journal write", func(t *testing.T) { killAtEveryWrite(t, newWorld) })
 	t.Run("killed inside every chunk", func(t *testing.T) { killInsideChunks(t, newWorld) })
 	t.Run("others deliver meanwhile", func(t *testing.T) { others(t, newWorld(t)) })
+	t.Run("way back", func(t *testing.T) { wayBack(t, newWorld(t)) })
+	t.Run("way back killed at every journal write", func(t *testing.T) { backKilledAtEveryWrite(t, newWorld) })
+	t.Run("way back killed inside every chunk", func(t *testing.T) { backKilledInsideChunks(t, newWorld) })
+	t.Run("one way after the other was killed", func(t *testing.T) { unresolved(t, newWorld(t)) })
+	t.Run("what the owner did", func(t *testing.T) { followed(t, newWorld(t)) })
+	t.Run("what the owner does meanwhile", func(t *testing.T) { movedMeanwhile(t, newWorld(t)) })
 	t.Run("compare", func(t *testing.T) { compare(t, newWorld(t)) })
 }
 
@@ -93,11 +115,19 @@ func smallChunks() migrate.Options {
 	return migrate.Options{ChunkItems: 3, SpoolBytes: 2000, Grace: -1}
 }
 
+// An opener connects to both mailboxes in one direction.
+type opener func(t *testing.T) (migrate.Source, migrate.Target, func())
+
 func copyOnce(t *testing.T, w World, j migrate.Journal, o migrate.Options) (migrate.Summary, error) {
+	t.Helper()
+	return copyOver(t, w.Open, j, o)
+}
+
+func copyOver(t *testing.T, open opener, j migrate.Journal, o migrate.Options) (migrate.Summary, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	source, target, done := w.Open(t)
+	source, target, done := open(t)
 	defer done()
 	return migrate.Copy(ctx, source, target, j, o)
 }

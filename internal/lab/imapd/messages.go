@@ -35,6 +35,9 @@ func (s *session) Append(name string, r imap.LiteralReader, options *imap.Append
 	if err != nil {
 		return nil, err
 	}
+	if err := s.overQuota(int64(len(body))); err != nil {
+		return nil, err
+	}
 	m, err := s.server.add(f, body, options.Time, options.Flags)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	boxes    map[string]*box
+	quotas   map[string]int64 // bytes by user name; who is not in it has none
 	faults   []*Fault
 	validity uint32        // the last UIDVALIDITY given
 	changed  chan struct{} // closed, and made anew, at every change
@@ -63,7 +64,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start IMAP server: %w", err)
 	}
-	s := &Server{config: config, listener: listener, boxes: map[string]*box{}, changed: make(chan struct{})}
+	s := &Server{config: config, listener: listener, boxes: map[string]*box{}, quotas: map[string]int64{}, changed: make(chan struct{})}
 	for user := range config.Users {
 		s.boxes[user] = s.newBox()
 	}
@@ -85,6 +86,10 @@ func (s *Server) serve() {
 		options.TLSConfig = secure
 	} else {
 		listener = tls.NewListener(listener, secure)
+	}
+	if s.offersQuota() {
+		listener = quotaListener{listener, s}
+		options.InsecureAuth = true // the library does not see that TLS lies below
 	}
 	s.imap = imapserver.New(options)
 	// Serve ends when Close closes the listener; any other end is a listener that

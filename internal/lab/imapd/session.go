@@ -87,6 +87,7 @@ func (s *session) enter(user string, admins map[string]string, who, password str
 		return refusal(imap.ResponseCodeAuthorizationFailed, "No such mailbox")
 	}
 	s.user, s.box = user, b
+	knows(s.conn.NetConn(), user)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 
 	"reforest/directory"
@@ -82,6 +83,17 @@ func either(given, standard string) string {
 		return standard
 	}
 	return given
+}
+
+// names are those that clients may know the server by.
+func (c Config) names() []string {
+	names := []string{c.Host, c.Domain}
+	for _, address := range []string{c.Address, c.PlainAddress, c.GlobalAddress} {
+		if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
 // baseDN returns DC=alpine,DC=test for alpine.test.

@@ -55,7 +55,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 // serve starts to answer from the server's store.
 func serve(ctx context.Context, s *Server) (*Server, error) {
 	config := s.config
-	certificate, err := config.Authority.Issue(config.Host, config.Domain)
+	certificate, err := config.Authority.Issue(config.names()...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,12 @@
 package real
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/emersion/go-smtp"
 	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -168,6 +170,37 @@ func TestEmptiedMailboxIsEmpty(t *testing.T) {
 	got := lab.SourceMail.Read(t, user)
 	if len(got.Messages) != 0 || len(got.Subscribed) != 0 || !slices.Contains(got.Folders, "INBOX") || slices.Contains(got.Folders, "Archiv") {
 		t.Errorf("after emptying: %+v", got)
+	}
+}
+
+// A mail server that was killed holds what it held, and takes mail again.
+func TestKilledMailServer(t *testing.T) {
+	lab := Load(t)
+	const user = "killing@alpine.test"
+	lab.SourceMail.Empty(t, user)
+	deliver(t, lab.SourceMail, user, "<1@killing>")
+	lab.SourceMail.Kill(t)
+	if conn, err := net.Dial("tcp", lab.SourceMail.LMTP); err == nil {
+		_ = conn.Close()
+		t.Error("after SIGKILL someone still takes mail")
+	}
+	lab.SourceMail.Start(t)
+	deliver(t, lab.SourceMail, user, "<2@killing>")
+	if diff := cmp.Diff([]string{"<1@killing>", "<2@killing>"}, lab.SourceMail.Arrived(t, user)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func deliver(t *testing.T, server MailServer, user, id string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", server.LMTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := smtp.NewClientLMTP(conn)
+	defer func() { _ = client.Close() }()
+	if err := client.SendMail("", []string{user}, strings.NewReader("Message-ID: "+id+"\r\n\r\nx\r\n")); err != nil {
+		t.Fatalf("deliver %s: %v", id, err)
 	}
 }
 

@@ -46,7 +46,9 @@ type Config struct {
 	Catalog bool
 	// Host is the replica's own DNS name. Empty means "replica." and the domain's name.
 	Host string
-	// Address is where URL leads. Empty means 127.0.0.1:0.
+	// Address is where URL leads, and the certificate names its host. Empty means
+	// 127.0.0.1:0. The product knows a global catalog by port 3269 alone, where a URL is all
+	// that it is told.
 	Address string
 	// Authority signs the replica's certificate. Nil means one of its own.
 	Authority *ldapd.Authority

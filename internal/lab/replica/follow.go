@@ -9,7 +9,6 @@ import (
 
 	goldap "github.com/go-ldap/ldap/v3"
 
-	"reforest/directory"
 	"reforest/internal/lab/ldapd"
 	"reforest/migrate"
 )
@@ -128,15 +127,15 @@ func (f *follower) since() ([]ldapd.Record, error) {
 // everything reads all entries; those that were known and are there no more come as
 // deleted.
 func (f *follower) everything() ([]ldapd.Record, error) {
+	if err := f.recognize(); err != nil {
+		return nil, err
+	}
 	entries, err := f.searchBoth("(objectClass=*)")
 	if err != nil {
 		return nil, err
 	}
 	records, err := f.up.records(entries)
 	if err != nil {
-		return nil, err
-	}
-	if err := f.recognize(records); err != nil {
 		return nil, err
 	}
 	lost := f.known
@@ -151,18 +150,16 @@ func (f *follower) everything() ([]ldapd.Record, error) {
 }
 
 // recognize refuses another forest than that which was there first, under the same name.
-func (f *follower) recognize(records []ldapd.Record) error {
-	for _, r := range records {
-		if !r.DN.Equal(directory.DN(f.root.base)) {
-			continue
-		}
-		if !f.domain.IsZero() && r.GUID != f.domain {
-			return fmt.Errorf("follow %q: it is another domain of that name", f.root.base)
-		}
-		f.domain = r.GUID
-		return nil
+func (f *follower) recognize() error {
+	domain, err := f.up.guidOf(f.root.base)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("follow %q: the domain does not show", f.root.base)
+	if !f.domain.IsZero() && domain != f.domain {
+		return fmt.Errorf("follow %q: it is another domain of that name", f.root.base)
+	}
+	f.domain = domain
+	return nil
 }
 
 func (f *follower) searchBoth(filter string, controls ...goldap.Control) ([]*goldap.Entry, error) {

@@ -78,7 +78,8 @@ func (r *Replica) URL() string {
 	return r.server.URL()
 }
 
-// Server returns the server that answers, to look into it without LDAP.
+// Server returns the server that answers, to look into it without LDAP. Looked at in this
+// way, a global catalog too shows all attributes.
 func (r *Replica) Server() *ldapd.Server { return r.server }
 
 // Close stops the replica and waits for everything it started.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"reforest/migrate"
 )
 
 const (
@@ -75,6 +77,23 @@ func (u *upstream) root() (rootDSE, error) {
 		base: e.GetAttributeValue("defaultNamingContext"), config: e.GetAttributeValue("configurationNamingContext"),
 		schema: e.GetAttributeValue("schemaNamingContext"), host: e.GetAttributeValue("dnsHostName"), usn: usn,
 	}, nil
+}
+
+// guidOf returns the objectGUID of an entry.
+func (u *upstream) guidOf(dn string) (migrate.GUID, error) {
+	found, err := u.conn.Search(goldap.NewSearchRequest(dn, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)",
+		[]string{"objectGUID"}, nil))
+	if err == nil && len(found.Entries) != 1 {
+		err = fmt.Errorf("got %d entries", len(found.Entries))
+	}
+	if err != nil {
+		return migrate.GUID{}, fmt.Errorf("read objectGUID of %q: %w", dn, err)
+	}
+	guid, err := migrate.GUIDFromBytes(found.Entries[0].GetRawAttributeValue("objectGUID"))
+	if err != nil {
+		return migrate.GUID{}, fmt.Errorf("read %q: %w", dn, err)
+	}
+	return guid, nil
 }
 
 // search returns all entries at and below base that match, whole.

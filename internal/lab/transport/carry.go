@@ -206,7 +206,7 @@ func (t *Transport) repeat(ctx context.Context, e *entry, i int, address string)
 }
 
 // bounce keeps the message aside and records the answer.
-func (t *Transport) bounce(e *entry, i int, refusal *Refusal) error {
+func (t *Transport) bounce(e *entry, i int, refusal *RefusalError) error {
 	if err := t.spool.keep(e.id, "bounced"); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func newCourier(connections int, dial func(context.Context) (*smtp.Client, error
 }
 
 // send hands one message to one recipient. id, unless empty, goes along as the
-// envelope's (RFC 3461 4.4). A *Refusal says that the server does not have
+// envelope's (RFC 3461 4.4). A *RefusalError says that the server does not have
 // the message; any other error leaves it open.
 func (c *courier) send(ctx context.Context, from, to, id string, message []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, handOverTime)

@@ -19,11 +19,11 @@ func (s InProcess) Deliver(_ context.Context, mailbox string, message []byte) er
 	case err == nil:
 		return nil
 	case errors.Is(err, imapd.ErrNoUser):
-		return &Refusal{550, "5.1.1", err.Error()}
+		return &RefusalError{550, "5.1.1", err.Error()}
 	case errors.Is(err, imapd.ErrDropped):
 		return err
 	}
-	return &Refusal{452, "4.2.2", err.Error()}
+	return &RefusalError{452, "4.2.2", err.Error()}
 }
 
 // Holds looks into every folder.

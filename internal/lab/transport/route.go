@@ -8,10 +8,10 @@ import (
 
 // A way is where a message to one address goes.
 type way struct {
-	mailbox string   // deliver to this mailbox
-	hop     string   // or hand it to the other site, for this address
-	refusal *Refusal // or it bounces
-	also    []string // further addresses that get it (deliverAndRedirect)
+	mailbox string        // deliver to this mailbox
+	hop     string        // or hand it to the other site, for this address
+	refusal *RefusalError // or it bounces
+	also    []string      // further addresses that get it (deliverAndRedirect)
 }
 
 // where names the place, for the state of a recipient.
@@ -88,7 +88,7 @@ func (s search) relay(domain, address string) way {
 }
 
 // find returns the objects that have the address, and what to answer if none has.
-func (s search) find(ctx context.Context, address string) ([]object, *Refusal, error) {
+func (s search) find(ctx context.Context, address string) ([]object, *RefusalError, error) {
 	if name, ok := encapsulated(address); ok {
 		objects, err := s.view.lookupX500(ctx, name)
 		return objects, errX500NotFound, err

@@ -13,7 +13,7 @@ import (
 
 // A Store is where mailboxes are.
 type Store interface {
-	// Deliver puts the message into the mailbox. A *Refusal says that it is not there;
+	// Deliver puts the message into the mailbox. A *RefusalError says that it is not there;
 	// any other error leaves that open.
 	Deliver(ctx context.Context, mailbox string, message []byte) error
 	// Holds reports whether the mailbox holds a message with this Message-ID, angle

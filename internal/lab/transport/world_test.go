@@ -39,7 +39,7 @@ type site struct {
 }
 
 // newSite starts a site's servers, without a transport.
-func newSite(t *testing.T, name, domain string) *site {
+func newSite(t testing.TB, name, domain string) *site {
 	t.Helper()
 	ctx := t.Context()
 	server, err := ldapd.Start(ctx, ldapd.Config{Domain: domain, AdminPassword: password})
@@ -61,7 +61,7 @@ func newSite(t *testing.T, name, domain string) *site {
 	return s
 }
 
-func (s *site) configure(t *testing.T, cert imaptest.Cert) transport.Config {
+func (s *site) configure(t testing.TB, cert imaptest.Cert) transport.Config {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	must(t, s.ldap.Authority().WriteFile(ca))
@@ -76,7 +76,7 @@ func (s *site) configure(t *testing.T, cert imaptest.Cert) transport.Config {
 }
 
 // pair is two sites, each of which forwards to the other.
-func pair(t *testing.T) (source, target *site) {
+func pair(t testing.TB) (source, target *site) {
 	t.Helper()
 	source, target = newSite(t, "source", "alpine.test"), newSite(t, "target", "fabrikam.test")
 	source.config.Next = transport.Next{Domains: []string{target.domain}, Spool: target.config.Dir, CAFile: target.config.CertFile, ServerName: "localhost"}
@@ -85,7 +85,7 @@ func pair(t *testing.T) (source, target *site) {
 }
 
 // add makes a recipient whose primary address is name and the site's domain.
-func (s *site) add(t *testing.T, name string, attrs ldapd.Attrs) directory.DN {
+func (s *site) add(t testing.TB, name string, attrs ldapd.Attrs) directory.DN {
 	t.Helper()
 	address := s.address(name)
 	all := ldapd.Attrs{
@@ -102,7 +102,7 @@ func (s *site) add(t *testing.T, name string, attrs ldapd.Attrs) directory.DN {
 }
 
 // addHome makes a recipient with a mailbox.
-func (s *site) addHome(t *testing.T, name string) directory.DN {
+func (s *site) addHome(t testing.TB, name string) directory.DN {
 	t.Helper()
 	s.mail.SetUser(s.address(name), "x")
 	return s.add(t, name, ldapd.Attrs{"homeMDB": {string(s.home)}})
@@ -111,7 +111,7 @@ func (s *site) addHome(t *testing.T, name string) directory.DN {
 func (s *site) address(name string) string { return name + "@" + s.domain }
 
 // set changes one attribute; no values remove it.
-func (s *site) set(t *testing.T, dn directory.DN, attr string, values ...string) {
+func (s *site) set(t testing.TB, dn directory.DN, attr string, values ...string) {
 	t.Helper()
 	mod := directory.Mod{Op: directory.ReplaceValues, Attr: attr}
 	for _, value := range values {
@@ -121,7 +121,7 @@ func (s *site) set(t *testing.T, dn directory.DN, attr string, values ...string)
 }
 
 // start starts the site's transport in this process.
-func (s *site) start(t *testing.T) *transport.Transport {
+func (s *site) start(t testing.TB) *transport.Transport {
 	t.Helper()
 	running, err := transport.Start(t.Context(), s.config)
 	must(t, err)
@@ -148,7 +148,7 @@ func (s *site) ids(name string) []string {
 }
 
 // inject puts a message with this Message-ID into the site's Pickup.
-func (s *site) inject(t *testing.T, id string, to ...string) {
+func (s *site) inject(t testing.TB, id string, to ...string) {
 	t.Helper()
 	must(t, transport.Inject(s.config.Dir, s.name, "tester@"+s.domain, to, letter(id)))
 }
@@ -158,7 +158,7 @@ func letter(id string) []byte {
 }
 
 // drain waits until nothing is under way at the sites.
-func drain(t *testing.T, sites ...*site) {
+func drain(t testing.TB, sites ...*site) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -176,7 +176,7 @@ func dirs(sites []*site) []string {
 	return all
 }
 
-func readLog(t *testing.T, sites ...*site) transport.Summary {
+func readLog(t testing.TB, sites ...*site) transport.Summary {
 	t.Helper()
 	summary, err := transport.ReadLog(dirs(sites)...)
 	must(t, err)
@@ -184,7 +184,7 @@ func readLog(t *testing.T, sites ...*site) transport.Summary {
 }
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

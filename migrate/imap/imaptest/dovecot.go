@@ -84,6 +84,18 @@ service imap-login {
 service imap {
   process_limit = 200
 }
+{{if .Quota}}
+mail_plugins = quota
+protocol imap {
+  mail_plugins = quota imap_quota
+}
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:storage={{.Quota}}
+  quota_grace = 0
+}
+{{end}}
 `
 
 // StartDovecot starts a Dovecot with the given hierarchy separator and stops it
@@ -91,6 +103,18 @@ service imap {
 // the test does not run as root, without which Dovecot cannot change to the
 // mailboxes' user.
 func StartDovecot(t testing.TB, separator string) *Dovecot {
+	t.Helper()
+	return startDovecot(t, separator, "")
+}
+
+// StartDovecotWithQuota starts a Dovecot whose mailboxes hold no more than the quota, as
+// Dovecot spells it: 100k.
+func StartDovecotWithQuota(t testing.TB, quota string) *Dovecot {
+	t.Helper()
+	return startDovecot(t, "/", quota)
+}
+
+func startDovecot(t testing.TB, separator, quota string) *Dovecot {
 	t.Helper()
 	binary := findDovecot(t)
 	// Not t.TempDir: its parent is closed to others, and a socket's path is short.
@@ -109,7 +133,7 @@ func StartDovecot(t testing.TB, separator string) *Dovecot {
 	layOut(t, dir, cert, d)
 	writeConf(t, dir, map[string]string{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": separator,
+		"Port": port, "ClearPort": clearPort, "Separator": separator, "Quota": quota,
 	})
 	run(t, binary, dir, d, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
 	return d

@@ -147,3 +147,51 @@ func (a Account) Rename(t testing.TB, name, want string) {
 	defer func() { _ = c.Close() }()
 	must(t, c.Rename(name, want, nil).Wait())
 }
+
+// at opens the folder of a path and returns the n-th message in it.
+func (a Account) at(t testing.TB, c *imapclient.Client, path []string, n int) imap.NumSet {
+	t.Helper()
+	data, err := c.Select(strings.Join(path, delimiter(t, c)), nil).Wait()
+	must(t, err)
+	if n >= int(data.NumMessages) {
+		t.Fatalf("folder %q holds %d messages, there is none at %d", path, data.NumMessages, n)
+	}
+	return imap.SeqSetNum(uint32(n) + 1)
+}
+
+// Move moves a message to a folder, which is made where it is missing.
+func (a Account) Move(t testing.TB, from []string, n int, to []string) {
+	t.Helper()
+	a.Fill(t, []migratetest.Folder{{Path: to}})
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	_, err := c.Move(a.at(t, c, from, n), strings.Join(to, delimiter(t, c))).Wait()
+	must(t, err)
+}
+
+// Flag adds flags to a message and takes others away.
+func (a Account) Flag(t testing.TB, path []string, n int, add, drop []string) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	set := a.at(t, c, path, n)
+	for op, flags := range map[imap.StoreFlagsOp][]string{imap.StoreFlagsAdd: add, imap.StoreFlagsDel: drop} {
+		change := &imap.StoreFlags{Op: op, Silent: true}
+		for _, flag := range flags {
+			change.Flags = append(change.Flags, imap.Flag(flag))
+		}
+		if len(flags) > 0 {
+			must(t, c.Store(set, change, nil).Close())
+		}
+	}
+}
+
+// Expunge deletes a message for good.
+func (a Account) Expunge(t testing.TB, path []string, n int) {
+	t.Helper()
+	a.Flag(t, path, n, []string{`\Deleted`}, nil)
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	a.at(t, c, path, n)
+	must(t, c.Expunge().Close())
+}

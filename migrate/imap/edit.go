@@ -1,0 +1,150 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"reforest/migrate"
+)
+
+var _ migrate.Editor = (*Target)(nil)
+
+// An editing is one call of Edit on an open folder.
+type editing struct {
+	*Conn
+	uids  map[migrate.ItemRef]uint32
+	flags map[uint32][]string // of the messages that are there
+}
+
+// Edit changes flags and moves messages. Flags are changed one by one (RFC 9051 6.4.6),
+// so that one which another client sets at the same instant stays. Messages are moved
+// with MOVE (RFC 6851), else copied and expunged by their UIDs (RFC 4315); a server that
+// has neither leaves them.
+func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.beginEditing(ctx, string(ref), edits)
+	if err != nil {
+		return nil, err
+	}
+	var flags, moves []migrate.Edit
+	for _, edit := range edits {
+		if edit.To == "" {
+			flags = append(flags, edit)
+		} else {
+			moves = append(moves, edit)
+		}
+	}
+	done, err := e.reflag(ctx, flags)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := e.move(ctx, moves)
+	if err != nil {
+		return nil, err
+	}
+	return append(done, moved...), c.unselect(ctx)
+}
+
+// beginEditing opens the folder for writing and learns how the messages stand. One that
+// is not there, or was numbered anew, has none of them.
+func (c *Conn) beginEditing(ctx context.Context, folder string, edits []migrate.Edit) (*editing, error) {
+	sel, err := c.existing(ctx, folder, c.open)
+	if err != nil {
+		return nil, err
+	}
+	e := &editing{Conn: c, uids: map[migrate.ItemRef]uint32{}}
+	var uids []uint32
+	for _, edit := range edits {
+		if at, err := parsePlace(string(edit.At)); err == nil && at.uidValidity == sel.uidValidity {
+			e.uids[edit.At] = at.uid
+			uids = append(uids, at.uid)
+		}
+	}
+	e.flags, err = c.flags(ctx, uids)
+	return e, err
+}
+
+// has returns the message's UID and flags, if it is there.
+func (e *editing) has(edit migrate.Edit) (uid uint32, flags []string, here bool) {
+	uid, known := e.uids[edit.At]
+	flags, here = e.flags[uid]
+	return uid, flags, known && here
+}
+
+// reflag changes the flags of messages that still have those they had. What the server
+// then says they have decides.
+func (e *editing) reflag(ctx context.Context, edits []migrate.Edit) ([]migrate.Done, error) {
+	groups := map[string][]migrate.Edit{}
+	var order []string
+	for _, edit := range edits {
+		_, flags, here := e.has(edit)
+		if !here || !migrate.SameFlags(flags, edit.Base) {
+			continue
+		}
+		key := strings.Join(edit.Add, " ") + "\x00" + strings.Join(edit.Drop, " ")
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], edit)
+	}
+	for _, key := range order {
+		if err := e.store(ctx, groups[key]); err != nil {
+			return nil, err
+		}
+	}
+	return e.reflagged(ctx, edits)
+}
+
+// store changes the same flags of several messages.
+func (e *editing) store(ctx context.Context, edits []migrate.Edit) error {
+	var uids []uint32
+	for _, edit := range edits {
+		uids = append(uids, e.uids[edit.At])
+	}
+	for sign, flags := range map[string][]string{"+": sendable(edits[0].Add), "-": sendable(edits[0].Drop)} {
+		s, err := e.storeFlags(ctx, uids, sign, flags)
+		if err != nil {
+			return err
+		}
+		if err := pushback("imap.Store", s); err != nil && !s.ok() {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeFlags is UID STORE (RFC 9051 6.4.6).
+func (c *Conn) storeFlags(ctx context.Context, uids []uint32, sign string, flags []string) (status, error) {
+	if len(flags) == 0 {
+		return status{kind: "OK"}, nil
+	}
+	command := fmt.Sprintf("UID STORE %s %sFLAGS.SILENT (%s)", ascendingSet(uids), sign, strings.Join(flags, " "))
+	return c.do(ctx, "imap.Store", nil, raw(command))
+}
+
+// reflagged reads the flags back and returns the messages that have those they were to
+// get, by whomever.
+func (e *editing) reflagged(ctx context.Context, edits []migrate.Edit) (done []migrate.Done, err error) {
+	var uids []uint32
+	for _, edit := range edits {
+		if uid, _, here := e.has(edit); here {
+			uids = append(uids, uid)
+		}
+	}
+	now, err := e.Conn.flags(ctx, uids)
+	if err != nil {
+		return nil, err
+	}
+	for _, edit := range edits {
+		uid, _, known := e.has(edit)
+		flags, here := now[uid]
+		if known && here && migrate.SameFlags(flags, edit.With(edit.Base)) {
+			done = append(done, migrate.Done{Item: edit.Item, Ref: edit.At, Flags: flags})
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,76 @@
+package memory
+
+import (
+	"context"
+	"slices"
+
+	"reforest/migrate"
+)
+
+var (
+	_ migrate.Editor = (*Target)(nil)
+	_ migrate.Looker = (*Source)(nil)
+)
+
+// Look returns the flags of the messages that are there.
+func (s *Source) Look(_ context.Context, folder migrate.FolderID, items []migrate.ItemID) (map[migrate.ItemID][]string, error) {
+	s.Mailbox.mu.Lock()
+	defer s.Mailbox.mu.Unlock()
+	flags := map[migrate.ItemID][]string{}
+	f := s.Mailbox.find(string(folder))
+	if f == nil {
+		return flags, nil
+	}
+	wanted := make(map[migrate.ItemID]bool, len(items))
+	for _, item := range items {
+		wanted[item] = true
+	}
+	for _, m := range f.Messages {
+		if id := itemID(m.UID); wanted[id] {
+			flags[id] = slices.Clone(m.Flags)
+		}
+	}
+	return flags, nil
+}
+
+// Edit changes flags and moves messages.
+func (t *Target) Edit(_ context.Context, ref migrate.Ref, edits []migrate.Edit) (done []migrate.Done, err error) {
+	err = t.Mailbox.look(string(ref), func(f *Folder) error {
+		for _, e := range edits {
+			if d, ok := t.edit(f, e); ok {
+				done = append(done, d)
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+// edit carries out one change. The caller holds the lock.
+func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
+	i := slices.IndexFunc(f.Messages, func(m Message) bool { return itemRef(m.UID) == e.At })
+	if i < 0 {
+		return migrate.Done{Item: e.Item, Ref: e.Copied}, e.Copied != ""
+	}
+	if e.To != "" {
+		m := f.Messages[i]
+		f.Messages = slices.Delete(f.Messages, i, i+1)
+		return t.land(m, e)
+	}
+	m := &f.Messages[i]
+	want := e.With(e.Base)
+	if !migrate.SameFlags(m.Flags, e.Base) && !migrate.SameFlags(m.Flags, want) {
+		return migrate.Done{}, false
+	}
+	m.Flags = want
+	return migrate.Done{Item: e.Item, Ref: e.At, Flags: slices.Clone(want)}, true
+}
+
+// land puts a message that is being moved into its folder.
+func (t *Target) land(m Message, e migrate.Edit) (migrate.Done, bool) {
+	to := t.Mailbox.ensure(unkey(string(e.To)))
+	to.next++
+	m.UID = to.next
+	to.Messages = append(to.Messages, m)
+	return migrate.Done{Item: e.Item, Ref: itemRef(m.UID), Flags: slices.Clone(m.Flags)}, true
+}
