@@ -77,11 +77,10 @@ func leaves(kind batch.RunKind, move batch.Move, named bool) leaving {
 			return leftRolledBack
 		}
 		return ""
-	case move.State == batch.RolledBack && kind != batch.RunSwitch:
-		if named {
-			return ""
-		}
+	case move.State == batch.RolledBack && !named:
 		return leftRolledBack
+	case move.State == batch.RolledBack && kind != batch.RunSwitch:
+		return ""
 	case move.Phase == batch.PhaseRollback && move.State != batch.RolledBack:
 		return leftOnWayBack
 	case move.Phase == batch.PhaseDone:
