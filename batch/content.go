@@ -64,6 +64,7 @@ func (m *Mover) pass(ctx context.Context, w *work, whole bool) (migrate.Summary,
 func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum migrate.Summary, err error) {
 	options := migrate.Options{
 		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping, Whole: whole,
+		Follow: along == wayBack, // what its owner has done to it since comes along
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

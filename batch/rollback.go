@@ -102,7 +102,7 @@ func keptFindings(move Move, there, moved int64) []migrate.Finding {
 
 // giveBack lets the source deliver to its own mailbox, and its owner into it.
 func (m *Mover) giveBack(ctx context.Context, w *work) (Verdict, error) {
-	if verdict, err := m.undo(m.Directories.PlanReturn)(ctx, w); err != nil || verdict != Done {
+	if verdict, err := m.mailboxed(ctx, w, directory.Source, true, m.undo(m.Directories.PlanReturn)); err != nil || verdict != Done {
 		return verdict, err
 	}
 	w.move.KeptUntil = time.Time{}
@@ -116,7 +116,7 @@ func (m *Mover) closeTarget(ctx context.Context, w *work) (Verdict, error) {
 		w.move.Step, w.move.Quiet = StepFetch, 0
 		return Wait(time.Now(), "late mail: the last look is too long ago"), nil
 	}
-	return m.undo(m.Directories.PlanClose)(ctx, w)
+	return m.mailboxed(ctx, w, directory.Target, false, m.undo(m.Directories.PlanClose))
 }
 
 // provenBack compares both sides with how they were before the switch.

@@ -144,9 +144,25 @@ func (m *Mover) settle(ctx context.Context, w *work) (Verdict, error) {
 
 // open enables the target mailbox; its targetAddress keeps mail going to the source.
 func (m *Mover) open(ctx context.Context, w *work) (Verdict, error) {
-	return m.carry(ctx, w, func(ctx context.Context, pair directory.Pair) (directory.Plan, error) {
-		return m.Directories.PlanOpen(ctx, pair, w.move.TargetDatabase)
-	})
+	return m.mailboxed(ctx, w, directory.Target, true, m.carried(m.opening(w)))
+}
+
+// carried returns the step that carries out the plan.
+func (m *Mover) carried(plan planner) step {
+	return func(ctx context.Context, w *work) (Verdict, error) { return m.carry(ctx, w, plan) }
+}
+
+// mailboxed runs a step by which the object of one side becomes a mailbox, or none, and
+// reads back that it is so: a mail system that is told to do it is not believed.
+func (m *Mover) mailboxed(ctx context.Context, w *work, side directory.Side, mailbox bool, run step) (Verdict, error) {
+	if verdict, err := run(ctx, w); err != nil || verdict != Done {
+		return verdict, err
+	}
+	missing, err := m.Directories.ReadBack(ctx, w.pair, side, mailbox)
+	if err != nil || missing == "" {
+		return Done, err
+	}
+	return m.again(missing), nil
 }
 
 // clean replaces the legacy permissions on the twin by those of the trustees' twins.

@@ -146,7 +146,7 @@ func (m *Mover) disconnect(ctx context.Context, w *work) (Verdict, error) {
 	if err := m.keep(ctx, w); err != nil {
 		return Done, err
 	}
-	if verdict, err := m.turn(m.Directories.PlanDisconnect)(ctx, w); err != nil || verdict != Done {
+	if verdict, err := m.mailboxed(ctx, w, directory.Source, false, m.turn(m.Directories.PlanDisconnect)); err != nil || verdict != Done {
 		return verdict, err
 	}
 	return m.letIn(ctx, w)

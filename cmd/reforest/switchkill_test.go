@@ -119,12 +119,13 @@ func newTheatre(t *testing.T, dying string) *theatre {
 	r.edit(t, "interval: 00:00:02", "interval: 00:00:00.05")
 	r.edit(t, "drain: 00:00:01", "drain: 00:00:00.05")
 	r.edit(t, "moves: 4", "moves: 1") // one step after the other, so that the nth is nearly always the same
-	link(t, r)
+	r.edit(t, "shut_out: []", "shut_out: [http, mapi, pop3]")
+	linked(t, r)
 	return &theatre{rehearsal: r, dying: dying}
 }
 
-// link makes a linked mailbox of Hana's: an account of another forest owns it.
-func link(t *testing.T, r *rehearsal) {
+// linked makes a linked mailbox of Hana's: an account of another forest owns it.
+func linked(t *testing.T, r *rehearsal) {
 	t.Helper()
 	owner, err := r.SIDOf("georg.weiss").Bytes()
 	if err != nil {

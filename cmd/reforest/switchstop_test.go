@@ -222,4 +222,3 @@ func noRoom(t *testing.T, r *rehearsal) func() {
 		}
 	}
 }
-
