@@ -18,6 +18,14 @@ type Record struct {
 	Skips   []SkipRecord          // up to that run, in the order of noting
 	Folders []migrate.FolderState // as they stand now, by path, without Open
 	Changes []ChangeRecord        // up to that run, oldest first
+	Back    BackRecord            // up to that run
+}
+
+// A BackRecord is what the way back has brought to the source.
+type BackRecord struct {
+	Items int64 // brought
+	Bytes int64
+	Skips []SkipRecord // in the order of noting; Folder is the target's
 }
 
 // A SkipRecord is one skip with the run that noted it.

@@ -33,6 +33,7 @@ func (d *Directories) PlanClose(ctx context.Context, pair Pair, changes []Change
 		e.keepNames(pair.Target)
 		e.from("as before").fillText(attrTargetAddress, pair.Target.TargetAddress)
 	}
+	e.watch(attrHomeMDB, attrHomeServer, attrAccountControl, attrMasterSID)
 	d.unmake(&e, pair, trailOpened.trail(changes))
 	plan.Findings = append(plan.Findings, shutAccount(&e, pair, trailOpened.trail(changes))...)
 	e.addTo(&plan, Target, whyClose)

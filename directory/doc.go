@@ -33,12 +33,33 @@
 //	                of each side is known at the other
 //	PlanOpen        the target mailbox, with the rights that others have on the source's;
 //	                mail still goes to the source
+//	PlanShutOut     the owner cannot use the source's client protocols
 //	PlanDeliver     the target takes mail
 //	PlanForward     the source sends mail on, and still has its mailbox
 //	PlanDisconnect  the source becomes a mail user, in one modification
 //	PlanTwinRights  who has rights on the source, or by a legacy SID on the target, has
 //	                them on the target by the twin's SID as well
 //	PlanStrip       the explicit legacy entries go
+//
+// CheckSwitch says before the first of them is written what would stop one of the steps
+// from PlanShutOut to PlanDisconnect.
+//
+// # The way back
+//
+// PlanStepBack and PlanLetIn undo a switch that has not reached PlanForward. Afterwards
+// the way back mirrors the switch: a side delivers before the other sends mail to it.
+//
+//	PlanReturn      the source has its mailbox and delivers, in one modification
+//	PlanSendBack    the target sends its mail to the source
+//	PlanClose       the target is the staged mail user again, in one modification
+//	PlanLetIn       the owner can use the source's client protocols
+//
+// Each takes back what the move's journal says that the step it mirrors has written since
+// the last way back, and stops where somebody else has changed that since. Names, X500 and
+// translated permissions stay; so the same switch can be made again and ends as the first
+// time. Call Resume before the journal is read for it.
+//
+// Mailboxes themselves are given and taken by a MailboxAdmin.
 //
 // Names, GUIDs and addresses that are made up follow from the source alone, so a plan
 // that is computed again, after a crash or on another machine, is the same plan.

@@ -30,6 +30,14 @@ func (e *edit) about(attr string) (origin string) {
 	return origin
 }
 
+// watch notes attributes that the step looks after, whether or not it still has to write
+// them: a process that died after it had written waits for every server all the same.
+func (e *edit) watch(attrs ...string) {
+	for _, attr := range attrs {
+		e.about(attr)
+	}
+}
+
 // set makes the values all that the attribute has.
 func (e *edit) set(attr string, values ...[]byte) {
 	mod := Mod{Op: ReplaceValues, Attr: attr, Values: values, Origin: e.about(attr)}

@@ -138,7 +138,7 @@ func TestLDIFLeadsThereAndBack(t *testing.T) {
 				t.Fatalf("%s: %v", side.side, err)
 			}
 		}
-		if diff := cmp.Diff(stay(side.ours.dump(), "pwdlastset"), stay(side.anew.dump(), "pwdlastset")); diff != "" {
+		if diff := cmp.Diff(leaving(side.ours.dump(), "pwdlastset"), leaving(side.anew.dump(), "pwdlastset")); diff != "" {
 			t.Errorf("%s: %s", side.side, diff)
 		}
 		for _, change := range readLDIF(t, ldif(t, changes, directory.LDIF{Side: side.side, Undo: true})) {
@@ -146,7 +146,7 @@ func TestLDIFLeadsThereAndBack(t *testing.T) {
 				t.Fatalf("%s, undone: %v", side.side, err)
 			}
 		}
-		if diff := cmp.Diff(stay(side.before, "pwdlastset"), stay(side.ours.dump(), "pwdlastset")); diff != "" {
+		if diff := cmp.Diff(leaving(side.before, "pwdlastset"), leaving(side.ours.dump(), "pwdlastset")); diff != "" {
 			t.Errorf("%s, undone: %s", side.side, diff)
 		}
 	}

@@ -36,6 +36,7 @@ func (d *Directories) PlanReturn(ctx context.Context, pair Pair, changes []Chang
 			e.from("as before the switch").restore(f.attr, f.was)
 		}
 	}
+	e.watch(attrTargetAddress, attrHomeMDB, attrHomeServer, attrTypeDetails, attrDisplayType)
 	d.stopForwarding(&e, Pair{Source: source, Target: pair.Target}, changes)
 	e.addTo(&plan, Source, whyReturn)
 	return plan, nil

@@ -119,9 +119,10 @@ func newTraveller(t testing.TB, more map[string][]string) (*lab, *journal) {
 	return l, j
 }
 
-// stay are attributes of the target that the way back leaves as the switch made them: the
-// GUID of its mailbox, and its permissions. That no password is known shows in a zero.
-func stay(dump map[string][]string, drop ...string) map[string][]string {
+// leaving returns the dump without some attributes. Of the target the way back leaves as
+// the switch made them the GUID of its mailbox and its permissions; that no password is
+// known shows in a zero.
+func leaving(dump map[string][]string, drop ...string) map[string][]string {
 	out := maps.Clone(dump)
 	for dn, values := range out {
 		out[dn] = slices.DeleteFunc(slices.Clone(values), func(v string) bool {
@@ -139,7 +140,7 @@ func TestThereAndBackAndThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, j := newTraveller(t, more)
-			source, target := l.source.dump(), stay(l.target.dump(), "ntsecuritydescriptor")
+			source, target := l.source.dump(), leaving(l.target.dump(), "ntsecuritydescriptor")
 			var moved [2]map[string][]string
 			for round := range 3 {
 				l.mustTravel(t, j, l.there()...)
@@ -154,7 +155,7 @@ func TestThereAndBackAndThere(t *testing.T) {
 				if diff := cmp.Diff(source, l.source.dump()); diff != "" {
 					t.Errorf("source, round %d: %s", round, diff)
 				}
-				now := stay(l.target.dump(), "ntsecuritydescriptor", "msexchmailboxguid", "pwdlastset")
+				now := leaving(l.target.dump(), "ntsecuritydescriptor", "msexchmailboxguid", "pwdlastset")
 				if diff := cmp.Diff(target, now); diff != "" {
 					t.Errorf("target, round %d: %s", round, diff)
 				}
@@ -234,9 +235,12 @@ func TestRollbackKilledAtEveryStep(t *testing.T) {
 		if whole.clock.steps < begin+30 {
 			t.Fatalf("the way back and there again takes %d steps; it is too few to be one", whole.clock.steps-begin)
 		}
+		l, begun := newTraveller(t, more)
+		l.mustTravel(t, begun, l.there()...)
+		source, target, steps := l.source.entries, l.target.entries, l.clock.steps
 		for n := begin + 1; n < whole.clock.steps; n++ {
-			l, j := newTraveller(t, more)
-			l.mustTravel(t, j, l.there()...)
+			l.source.entries, l.target.entries, l.clock.steps = maps.Clone(source), maps.Clone(target), steps
+			j := &journal{clock: l.clock, changes: slices.Clone(begun.changes), closed: maps.Clone(begun.closed), dropped: maps.Clone(begun.dropped)}
 			l.clock.last = n
 			if err := errors.Join(l.travel(t, j, l.back()...), l.travel(t, j, l.there()...)); !errors.Is(err, errKilled) {
 				t.Fatalf("%s, step %d: got %v, want the kill", name, n, err)
@@ -493,4 +497,27 @@ func TestWayBackEndsAHistory(t *testing.T) {
 		t.Errorf("the target sends to %q", got)
 	}
 	l.staged(t, j)
+}
+
+// TestWayBackIsWaitedFor: a process that died once all was written still waits for every
+// server to show it.
+func TestWayBackIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	l, j := newTraveller(t, travellers()["person"])
+	l.mustTravel(t, j, l.there()...)
+	l.mustTravel(t, j, l.back()...)
+	for i, want := range [][]string{
+		{"targetAddress", "homeMDB", "msExchRecipientTypeDetails"},
+		{"targetAddress", "altRecipient"},
+		{"homeMDB", "msExchRecipientTypeDetails", "userAccountControl"},
+		{"protocolSettings"},
+	} {
+		leg := l.back()[i]
+		plan := l.planLeg(t, j, leg)
+		for _, attr := range want {
+			if len(plan.Spots) != 1 || !slices.Contains(plan.Spots[0].Attrs, attr) {
+				t.Errorf("%s: %s is not waited for: %+v", leg.name, attr, plan.Spots)
+			}
+		}
+	}
 }

@@ -79,9 +79,11 @@ func shutProtocol(values []string, protocol string) []string {
 // before: changes are what the move has committed, oldest first. What somebody else has
 // set since is left, and is a finding.
 func (d *Directories) PlanLetIn(_ context.Context, pair Pair, changes []Change) (Plan, error) {
-	f, shut := trailShut.trail(changes).of(pair.Source.Entry, attrProtocols)
+	e := edit{entry: pair.Source.Entry}
+	f, shut := trailShut.trail(changes).of(e.entry, attrProtocols)
 	if !shut {
-		return Plan{}, nil
+		e.watch(attrProtocols)
+		return e.plan(Source, whyLetIn), nil
 	}
 	if f.changed {
 		return Plan{Findings: []migrate.Finding{warn("letin.changed", pair.Source.String(),
@@ -89,7 +91,6 @@ func (d *Directories) PlanLetIn(_ context.Context, pair Pair, changes []Change) 
 				f.attr, pair.Source.DN, shown(f.attr, f.left), shown(f.attr, f.present)),
 			fmt.Sprintf("See whether the owner may use the mailbox again; before it was %s.", shown(f.attr, f.was)))}}, nil
 	}
-	e := edit{entry: pair.Source.Entry}
 	e.from("as before the switch").set(attrProtocols, f.was...)
 	return e.plan(Source, whyLetIn), nil
 }

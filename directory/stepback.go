@@ -63,6 +63,7 @@ func (d *Directories) planSendBack(pair Pair, changes []Change, why string) Plan
 	if len(stop) > 0 {
 		return Plan{Findings: stop}
 	}
+	e.watch(attrTargetAddress, attrAltRecipient, attrRedirect)
 	if address := d.wayToSource(pair, changes); address != "" {
 		e.from("source address").setText(attrTargetAddress, address)
 	}

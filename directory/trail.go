@@ -12,7 +12,9 @@ import (
 // A trail is what some steps of a move wrote to one side's object and no step back has
 // taken back yet, oldest first. The journal of a move may hold several switches and ways
 // back; each way back ends the trails of the steps that it takes back, and because every
-// step and every way back of it is one modification, none ever is taken back by half.
+// step and every way back of it is one modification, none ever is taken back by half. What
+// a process died over counts as soon as Resume has found it done, so Resume comes before
+// the journal is read.
 type trail []Change
 
 // The steps whose trails are asked for, each with those that take them back.

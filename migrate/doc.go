@@ -17,6 +17,8 @@
 //	intent     the durable note, before a chunk is written, of what will be written
 //	mark       where the target folder stood when the intent was noted
 //	ledger     what has been written, one row per chunk
+//	way back   what is copied from target to source when a move is rolled back
+//	pair       one item that both sides are known to hold
 //	skip       one item that could not be moved, and why
 //	finding    one thing that preflight or verification noticed
 //	twin       the target identity that stands for a source one
@@ -38,4 +40,22 @@
 // intent; an intent is closed exactly once; a cursor is stored only when every
 // delta before it is committed. So nothing is lost and nothing is doubled,
 // whenever the process dies.
+//
+// # The way back
+//
+// A move that is rolled back copies in the other direction, with a journal of its own.
+// Both journals share what they know: what one lists as written counts as written in the
+// other, under the names of that side. While one has an open intent the other takes none
+// (ErrUnresolved), since what landed of it would look like the owner's; Resolve closes it.
+//
+// The owner has worked in the mailbox meanwhile, so a way back follows (Options.Follow):
+//
+//	at the source                      at the target of the pass
+//	new, equal to nothing that is gone  is written
+//	new, equal to something gone        that is moved to where the new one is
+//	other flags                         gets them, unless somebody changed it
+//	gone, and equal to nothing new      is left, and counted
+//
+// A move within a mailbox is an intent too, which names where the item was: if it is
+// found in its new place only, it was moved; if in both, the move is finished.
 package migrate

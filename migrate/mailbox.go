@@ -156,7 +156,8 @@ type Target interface {
 	// Write appends the items and says what became of each. On an error the
 	// results say which are known to be written; Landed finds out about the rest.
 	Write(ctx context.Context, ref Ref, items []*Item) ([]Done, error)
-	// Landed says which items of the intent the target holds past the intent's mark.
+	// Landed says which items of the intent the target holds past the intent's mark. They
+	// lie in the order of the intent, unless it is of edits.
 	Landed(ctx context.Context, intent Intent) ([]Done, error)
 }
 

@@ -157,7 +157,7 @@ func leave(edits []Edit) (done []Done) {
 func (p *pass) finish(ctx context.Context, intent Intent, landed []Done) (done []Done, err error) {
 	for _, planned := range intent.Items {
 		for _, d := range landed {
-			if d.Item != planned.Item || planned.Was.Ref == "" {
+			if d.Item != planned.Item || planned.Was.Ref == intent.Ref {
 				continue
 			}
 			edit := Edit{Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref}

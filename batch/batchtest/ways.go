@@ -104,6 +104,7 @@ func ways(t *testing.T, o Options) {
 	if record.Move.Items != 27 || record.Move.Skips != 3 || len(record.Skips) != 3 || len(record.Folders) != 1 {
 		t.Errorf("the record holds %d items, %d skips, %d folders; want those of the way forth", record.Move.Items, len(record.Skips), len(record.Folders))
 	}
+	diff(t, "the way back on record", []int64{record.Back.Items, record.Back.Bytes, int64(len(record.Back.Skips))}, []int64{2, 110 + 111, 1})
 	other, _ := ledgers(t, s.Journals(claim(t, s, night, c.Move.ID)))
 	diff(t, "another move", written(t, other, inbox, ids(seenFromThere(done))), nil)
 }
@@ -156,6 +157,25 @@ func all[T any](t *testing.T, seq func(context.Context) iter.Seq2[T, error]) []T
 	return collect(t, seq(t.Context()))
 }
 
+// pairOf is what doneOf says of an item, seen from the source.
+func pairOf(p migrate.Planned) migrate.Pair {
+	return migrate.Pair{
+		Folder: inbox, Item: p.Item, There: migrate.Place{Ref: there, Item: migrate.ItemRef("9." + p.Item)},
+		Size: p.Size, Digest: p.Digest, Received: p.Received, Flags: p.Flags, ThereFlags: p.Flags,
+	}
+}
+
+// facing are the pairs as the other direction sees them.
+func facing(pairs []migrate.Pair) (turned []migrate.Pair) {
+	for _, p := range pairs {
+		here := migrate.Place{Ref: migrate.Ref(p.Folder), Item: migrate.ItemRef(p.Item)}
+		p.Folder, p.Item, p.There = migrate.FolderID(p.There.Ref), migrate.ItemID(p.There.Item), here
+		p.Flags, p.ThereFlags = p.ThereFlags, p.Flags
+		turned = append(turned, p)
+	}
+	return turned
+}
+
 // pairs checks that each item is yielded once, as it was noted last, and as each side
 // sees it.
 func pairs(t *testing.T, o Options) {
@@ -168,16 +188,9 @@ func pairs(t *testing.T, o Options) {
 	send(t, forth, migrate.Intent{Folder: inbox, Ref: there, Items: items}, append(done[:3:3], skipOf(items[3].Item), done[4]))
 	send(t, forth, migrate.Intent{Folder: inbox, Ref: there, Items: items[3:4]}, doneOf(items[3:4]))
 
-	pair := func(i int) migrate.Pair {
-		p := items[i]
-		return migrate.Pair{
-			Folder: inbox, Item: p.Item, There: migrate.Place{Ref: there, Item: migrate.ItemRef("9." + p.Item)},
-			Size: p.Size, Digest: p.Digest, Received: p.Received, Flags: p.Flags, ThereFlags: p.Flags,
-		}
-	}
-	want := []migrate.Pair{pair(0), pair(1), pair(2), pair(3)}
+	want := []migrate.Pair{pairOf(items[0]), pairOf(items[1]), pairOf(items[2]), pairOf(items[3])}
 	diff(t, "pairs", all(t, forth.Pairs), want)
-	lost := pair(4)
+	lost := pairOf(items[4])
 	lost.Folder, lost.Item, lost.There = migrate.FolderID(there), "", migrate.Place{Ref: migrate.Ref(inbox), Item: migrate.ItemRef(items[4].Item)}
 
 	// On the way back the first got another flag, the second was moved, the third left
@@ -197,12 +210,7 @@ func pairs(t *testing.T, o Options) {
 	want[2].There = migrate.Place{Ref: "T.archive", Item: "9.left"}
 	want = []migrate.Pair{want[3], want[0], want[1], want[2]}
 	diff(t, "pairs after the way back", all(t, forth.Pairs), want)
-	for i, p := range want {
-		want[i].Folder, want[i].Item = migrate.FolderID(p.There.Ref), migrate.ItemID(p.There.Item)
-		want[i].There = migrate.Place{Ref: migrate.Ref(p.Folder), Item: migrate.ItemRef(p.Item)}
-		want[i].Flags, want[i].ThereFlags = p.ThereFlags, p.Flags
-	}
-	want = slices.Insert(want, 0, lost) // its place is not known, and may be found by its digest
+	want = slices.Insert(facing(want), 0, lost) // its place is not known, and may be found by its digest
 	diff(t, "seen from the way back", all(t, back.Pairs), want)
 	if got := folder(t, back, "T.archive"); got.Items != 0 || got.Bytes != 0 {
 		t.Errorf("what was moved counts as brought: %+v", got)

@@ -188,11 +188,12 @@ func (l *ledger) candidates(s shelf, items map[migrate.ItemID]bool) []migrate.In
 	for item := range items {
 		keys = append(keys, l.key(item))
 	}
+	slices.Sort(keys)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var ids []migrate.IntentID
 	for _, chunk := range l.shelves[s].chunks {
-		if slices.ContainsFunc(keys, chunk.has) {
+		if overlap(keys, chunk.keys) {
 			ids = append(ids, chunk.id)
 		}
 	}
@@ -200,7 +201,17 @@ func (l *ledger) candidates(s shelf, items map[migrate.ItemID]bool) []migrate.In
 	return ids
 }
 
-func (c chunkIndex) has(key uint32) bool {
-	_, found := slices.BinarySearch(c.keys, key)
-	return found
+// overlap reports whether two sorted lists have a hash in common.
+func overlap(a, b []uint32) bool {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] == b[0]:
+			return true
+		case a[0] < b[0]:
+			a = a[1:]
+		default:
+			b = b[1:]
+		}
+	}
+	return false
 }

@@ -15,35 +15,7 @@ import (
 func TestAPageOpensFewChunks(t *testing.T) {
 	t.Parallel()
 	const chunks, size = 40, 500
-	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "reforest.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	if err := s.Plan(t.Context(), batch.Batch{ID: "b", Name: "b"}, []batch.Move{{ID: "m", Batch: "b", State: batch.Moving}}); err != nil {
-		t.Fatal(err)
-	}
-	claim, _, err := s.Claim(t.Context(), batch.Want{Run: "r", Batch: "b", Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	journals := s.Journals(claim)
-	for c := range chunks {
-		in := migrate.Intent{Folder: "here", Ref: "there"}
-		var done []migrate.Done
-		for i := range size {
-			id := fmt.Sprint(c*size + i)
-			in.Items = append(in.Items, migrate.Planned{Item: migrate.ItemID("1." + id)})
-			done = append(done, migrate.Done{Item: migrate.ItemID("1." + id), Ref: migrate.ItemRef("2." + id)})
-		}
-		id, err := journals.Content.Intend(t.Context(), in)
-		if err == nil {
-			err = journals.Content.Commit(t.Context(), id, done)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	journals := sent(t, chunks, size)
 	page, wanted := make([]migrate.ItemID, size), map[migrate.ItemID]bool{}
 	for i := range page {
 		page[i] = migrate.ItemID(fmt.Sprint("2.", size/2+i))
@@ -66,4 +38,38 @@ func TestAPageOpensFewChunks(t *testing.T) {
 	if keys != chunks*size {
 		t.Errorf("the index holds %d hashes of 4 bytes for %d items", keys, chunks*size)
 	}
+}
+
+// sent returns the journals of a move that has sent chunks of so many items.
+func sent(t *testing.T, chunks, size int) batch.Journals {
+	t.Helper()
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "reforest.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Plan(t.Context(), batch.Batch{ID: "b", Name: "b"}, []batch.Move{{ID: "m", Batch: "b", State: batch.Moving}}); err != nil {
+		t.Fatal(err)
+	}
+	claim, _, err := s.Claim(t.Context(), batch.Want{Run: "r", Batch: "b", Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	journals := s.Journals(claim)
+	for c := range chunks {
+		in, done := migrate.Intent{Folder: "here", Ref: "there"}, []migrate.Done(nil)
+		for i := range size {
+			id := fmt.Sprint(c*size + i)
+			in.Items = append(in.Items, migrate.Planned{Item: migrate.ItemID("1." + id)})
+			done = append(done, migrate.Done{Item: migrate.ItemID("1." + id), Ref: migrate.ItemRef("2." + id)})
+		}
+		id, err := journals.Content.Intend(t.Context(), in)
+		if err == nil {
+			err = journals.Content.Commit(t.Context(), id, done)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return journals
 }

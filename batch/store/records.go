@@ -97,6 +97,9 @@ func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (ba
 	if err = ledgerTotals(ctx, v, &record, run); err != nil {
 		return record, err
 	}
+	if record.Back, err = wayBack(ctx, v, move.ID, run); err != nil {
+		return record, err
+	}
 	record.Folders, err = selectFolders(ctx, v, `move_id = ? AND way = ? ORDER BY path, folder_id`, string(move.ID), string(forth))
 	if err != nil {
 		return record, err
@@ -108,11 +111,24 @@ func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (ba
 	return record, err
 }
 
+// wayBack reads what was brought to the source.
+func wayBack(ctx context.Context, v view, move batch.MoveID, run batch.RunID) (r batch.BackRecord, err error) {
+	if _, r.Items, r.Bytes, err = totals(ctx, v, move, back, run); err == nil {
+		r.Skips, err = selectSkips(ctx, v, move, back, run)
+	}
+	return r, err
+}
+
+// totals adds up the chunks of one direction.
+func totals(ctx context.Context, v view, move batch.MoveID, w way, run batch.RunID) (chunks, items, bytes int64, err error) {
+	err = v.row(ctx, `SELECT COUNT(*), COALESCE(SUM(items), 0), COALESCE(SUM(bytes), 0) FROM chunks
+		WHERE move_id = ? AND way = ? AND run_id <= ?`, []any{string(move), string(w), string(run)}, &chunks, &items, &bytes)
+	return chunks, items, bytes, err
+}
+
 // ledgerTotals puts the ledger's totals in place of the row's.
 func ledgerTotals(ctx context.Context, v view, record *batch.Record, run batch.RunID) error {
-	var chunks, items, bytes int64
-	err := v.row(ctx, `SELECT COUNT(*), COALESCE(SUM(items), 0), COALESCE(SUM(bytes), 0) FROM chunks
-		WHERE move_id = ? AND way = ? AND run_id <= ?`, []any{string(record.Move.ID), string(forth), string(run)}, &chunks, &items, &bytes)
+	chunks, items, bytes, err := totals(ctx, v, record.Move.ID, forth, run)
 	if err != nil || chunks == 0 {
 		return err
 	}

@@ -51,10 +51,14 @@ var travellers = map[string]func(t *testing.T, w *world) attrs{
 			"msExchMasterAccountSid": {octets(t, migrate.Self)},
 		}
 	},
-	"linked mailbox": func(t *testing.T, _ *world) attrs {
+	"linked mailbox": func(t *testing.T, w *world) attrs {
+		var rid uint32 // of the case's own: the same account would be the same person
+		if _, err := fmt.Sscanf(w.tag, "%x", &rid); err != nil {
+			t.Fatal(err)
+		}
 		return attrs{
 			"msExchRecipientTypeDetails": {"2"}, "userAccountControl": {"514"},
-			"msExchMasterAccountSid": {octets(t, "S-1-5-21-1-22-333-4444")},
+			"msExchMasterAccountSid": {octets(t, migrate.SID(fmt.Sprintf("S-1-5-21-1-22-333-%d", rid)))},
 		}
 	},
 	"room": func(*testing.T, *world) attrs {

@@ -49,7 +49,27 @@ func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.D
 	if err := c.unselect(ctx); err != nil {
 		return nil, err
 	}
+	if intent.Edit {
+		return matchAnyOrder(mark.uidValidity, intent.Items, found), nil
+	}
 	return matchLandings(mark.uidValidity, intent.Items, found), nil
+}
+
+// matchAnyOrder returns the planned items of which an equal one was found. A server moves
+// messages in the order of their UIDs, whatever the owner's was.
+func matchAnyOrder(validity uint32, planned []migrate.Planned, found []landing) (done []migrate.Done) {
+	places := map[migrate.Digest][]landing{}
+	for _, l := range found {
+		places[l.digest] = append(places[l.digest], l)
+	}
+	for _, p := range planned {
+		if equal := places[p.Digest]; len(equal) > 0 {
+			at := place{validity, equal[0].uid}.String()
+			done = append(done, migrate.Done{Item: p.Item, Ref: migrate.ItemRef(at), Flags: keptFlags(equal[0].flags)})
+			places[p.Digest] = equal[1:]
+		}
+	}
+	return done
 }
 
 // landings reads the candidates and their digests, in the order of their UIDs.

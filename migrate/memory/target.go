@@ -98,14 +98,19 @@ func (t *Target) Landed(_ context.Context, intent migrate.Intent) (done []migrat
 		return nil, fmt.Errorf("mark %q: %w", intent.Mark, err)
 	}
 	err = t.Mailbox.look(string(intent.Ref), func(f *Folder) error {
-		rest := intent.Items
+		rest := slices.Clone(intent.Items)
 		for _, m := range f.Messages {
 			if m.UID < mark {
 				continue
 			}
 			i := slices.IndexFunc(rest, func(p migrate.Planned) bool { return same(p, m) })
-			if i >= 0 {
-				done = append(done, migrate.Done{Item: rest[i].Item, Ref: itemRef(m.UID), Flags: m.Flags})
+			if i < 0 {
+				continue
+			}
+			done = append(done, migrate.Done{Item: rest[i].Item, Ref: itemRef(m.UID), Flags: m.Flags})
+			if intent.Edit { // they lie in any order
+				rest = slices.Delete(rest, i, i+1)
+			} else {
 				rest = rest[i+1:]
 			}
 		}

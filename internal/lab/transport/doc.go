@@ -30,6 +30,13 @@
 // there. Two messages with one Message-ID are two messages, but after a crash the second
 // of them may be taken for the first.
 //
+// # Hops
+//
+// A site that handles a message writes a Received field above it. Exchange counts all of
+// them against its limit, and so does MaxHops; records count the rehearsal's sites alone.
+// Mail that enters at the site of its address passes three at most while a home changes:
+// there, to the former home, back to the new one.
+//
 // # The spool
 //
 //	pickup/       NAME.eml is taken up (see Inject)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,6 +236,23 @@ func TestTransferTwice(t *testing.T) {
 	senders.Wait()
 	drain(t, s)
 	must(t, running.Close())
+	transferTo(t, stranger(t, s, s.start(t).Addr()))
+	drain(t, s)
+	if diff := cmp.Diff([]string{"<1@twice>"}, s.ids("anna")); diff != "" {
+		t.Errorf("what arrived (-want +got):\n%s", diff)
+	}
+}
+
+// TestTransferOfTheDead: the process died when the message was in the queue and the
+// transfer not yet noted. It is repeated, and stays one message.
+func TestTransferOfTheDead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "target", "fabrikam.test")
+	s.addHome(t, "anna")
+	queue := filepath.Join(s.config.Dir, "queue")
+	must(t, os.MkdirAll(queue, 0o700))
+	head := `{"to":["anna@fabrikam.test"],"origin":"outside","transfer":"source/1/0","accepted":"2026-01-02T03:04:05Z"}` + "\n"
+	must(t, os.WriteFile(filepath.Join(queue, "1"), append([]byte(head), letter("<1@twice>")...), 0o600))
 	transferTo(t, stranger(t, s, s.start(t).Addr()))
 	drain(t, s)
 	if diff := cmp.Diff([]string{"<1@twice>"}, s.ids("anna")); diff != "" {
