@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"reforest/batch"
 	"reforest/directory"
+	"reforest/migrate"
 )
 
 // Whoever is rolled back works at the source again, with what arrived meanwhile, each once;
@@ -234,6 +237,25 @@ func waitForStep(t *testing.T, lines *json.Decoder, step string) {
 		}
 		if line.Kind == "step" && line.Text == step {
 			return
+		}
+	}
+}
+
+// The source keeps a disconnected mailbox for a time; after it the plan says so, and forbids
+// nothing: the rollback itself looks whether the mailbox is there.
+func TestForgottenMailbox(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		kept time.Time
+		want bool
+	}{"not disconnected": {}, "kept": {now.Add(time.Hour), false}, "past": {now.Add(-time.Hour), true}} {
+		got := forgotten(batch.Move{DisplayName: "Anna Berg", KeptUntil: test.kept}, now)
+		if (len(got) == 1) != test.want {
+			t.Fatalf("%s: %v", name, got)
+		}
+		if test.want && (got[0].Severity != migrate.Warn || got[0].Rule != "rollback.forgotten" || !strings.Contains(got[0].What, "2026-03-14")) {
+			t.Errorf("%s: %+v", name, got[0])
 		}
 	}
 }

@@ -118,7 +118,7 @@ func TestOnly(t *testing.T) {
 	r := newRehearsal(t)
 	r.write(t, demoBatch, anna+"\n"+eva+"\neva.mueller2@alpine.test\nsimran.kaur@alpine.test\n")
 	before := r.trace(t)
-	for _, name := range []string{"nobody@alpine.test", bjorn, "Eva Müller", anna + ",nobody@alpine.test"} {
+	for _, name := range []string{"nobody@alpine.test", bjorn, "Eva Müller", anna + ",nobody@alpine.test", "", ","} {
 		for _, command := range []string{"run", "sync"} {
 			r.reforest(t, command, demoBatch, "--yes", "--only", name).wants(t, exitUsage, "--only")
 		}
@@ -134,7 +134,9 @@ func TestOnly(t *testing.T) {
 	}
 	r.reforest(t, "run", demoBatch, "--yes", "--only", "Eva Müller").wants(t, exitUsage, "stands for 2 objects")
 	r.reforest(t, "switch", demoBatch, "--yes", "--only", "nobody").wants(t, exitUsage, "nobody of batch")
-	r.reforest(t, "rollback", demoBatch, "--yes", "--only", "nobody").wants(t, exitUsage, "nobody of batch")
+	for _, nobody := range []string{"nobody", "", " , "} {
+		r.reforest(t, "rollback", demoBatch, "--yes", "--only", nobody).wants(t, exitUsage, "--only")
+	}
 	r.reforest(t, "switch", demoBatch, "--yes", "--only", eva).wants(t, exitNeedsPerson, "not ready", "nothing was changed")
 	// One alone runs to the end: it does not wait for those whom nobody moves.
 	r.reforest(t, "run", demoBatch, "--yes", "--only", anna).wants(t, exitDone)

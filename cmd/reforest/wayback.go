@@ -57,7 +57,10 @@ func backStep(move batch.Move) string {
 // would take our own change for somebody else's.
 func (w *wayBack) plan(ctx context.Context, move batch.Move) (directory.Plan, error) {
 	if move.SourceGUID.IsZero() || move.TargetGUID.IsZero() {
-		return forbidding(move, "rollback.not-begun", fmt.Sprintf("It is %s, and nothing was changed for it yet.", move.State), "Leave it out."), nil
+		return forbidding(migrate.Finding{
+			Rule: "rollback.not-begun", Severity: migrate.Forbid, Whom: nameOf(move),
+			What: fmt.Sprintf("It is %s, and nothing was changed for it yet.", move.State), Mend: "Leave it out.",
+		}), nil
 	}
 	if err := w.closeOpen(ctx, move); err != nil {
 		return directory.Plan{}, err
@@ -66,10 +69,15 @@ func (w *wayBack) plan(ctx context.Context, move batch.Move) (directory.Plan, er
 	var ambiguous *directory.AmbiguousError
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
-		return forbidding(move, "rollback.gone", fmt.Sprintf("One of the two objects is gone (source %s %s, target %s %s).", move.SourceDN, move.SourceGUID, move.TargetDN, move.TargetGUID),
-			"Restore it from the recycle bin: one that is made anew is another object."), nil
+		return forbidding(migrate.Finding{
+			Rule: "rollback.gone", Severity: migrate.Forbid, Whom: nameOf(move),
+			What: fmt.Sprintf("One of the two objects is gone (source %s %s, target %s %s).", move.SourceDN, move.SourceGUID, move.TargetDN, move.TargetGUID),
+			Mend: "Restore it from the recycle bin: one that is made anew is another object.",
+		}), nil
 	case errors.As(err, &ambiguous):
-		return forbidding(move, directory.AskSeveral, ambiguous.Error()+".", "Decide it in the decision file."), nil
+		return forbidding(migrate.Finding{
+			Rule: directory.AskSeveral, Severity: migrate.Forbid, Whom: nameOf(move), What: ambiguous.Error() + ".", Mend: "Decide it in the decision file.",
+		}), nil
 	case err != nil:
 		return plan, err
 	}
@@ -77,8 +85,9 @@ func (w *wayBack) plan(ctx context.Context, move batch.Move) (directory.Plan, er
 	return plan, nil
 }
 
-func forbidding(move batch.Move, rule, what, mend string) directory.Plan {
-	return directory.Plan{Findings: []migrate.Finding{{Rule: rule, Severity: migrate.Forbid, Whom: nameOf(move), What: what, Mend: mend}}}
+// forbidding is a plan that nothing comes of.
+func forbidding(why migrate.Finding) directory.Plan {
+	return directory.Plan{Findings: []migrate.Finding{why}}
 }
 
 // closeOpen closes what a killed process left open of the move's directory changes.

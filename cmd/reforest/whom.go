@@ -73,12 +73,18 @@ func (f finder) list(ctx context.Context, value string) ([]batch.MoveID, error) 
 		}
 		ids = append(ids, id)
 	}
+	if len(ids) == 0 {
+		return nil, unknown
+	}
 	return ids, nil
 }
 
 // one finds who is meant by a name: as the store has it, as the batch file has it, and as
 // the source's directory has it.
 func (f finder) one(ctx context.Context, name string) (batch.MoveID, error) {
+	if strings.TrimSpace(name) == "" { // to the store that would be everybody
+		return "", &whoError{"--only needs a name; nothing was changed"}
+	}
 	for _, look := range []func(context.Context, string) ([]batch.Move, error){f.onRecord, f.inFile, f.atSource} {
 		moves, err := look(ctx, name)
 		switch {
