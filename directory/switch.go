@@ -221,6 +221,7 @@ func (d *Directories) PlanForward(_ context.Context, pair Pair) (Plan, error) {
 func (d *Directories) forward(e *edit, source *Recipient) {
 	routing := string(d.routingAddress(source))
 	e.from("made of the alias").add(attrProxies, "smtp:"+routing)
+	e.watch(attrTargetAddress)
 	if !d.routes(source) {
 		e.from("made of the alias").setText(attrTargetAddress, "SMTP:"+routing)
 	}
