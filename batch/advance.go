@@ -165,6 +165,9 @@ func (m *Mover) fail(ctx context.Context, w *work, cause error, reason string) e
 	if turned, err := m.turnBack(ctx, w, reason); turned || err != nil {
 		return err
 	}
+	if mayStepBack(w) && m.Directories.Forwards(w.pair) { // it may not be seen everywhere: the step is not done
+		reason = "the source forwards already, and new mail reaches the new mailbox; " + reason
+	}
 	w.move.State, w.move.Reason, w.move.EndedAt = Failed, reason, time.Now().UTC()
 	var forbidden *forbiddenError
 	if errors.As(cause, &forbidden) {
