@@ -19,16 +19,19 @@ type trail []Change
 
 // The steps whose trails are asked for, each with those that take them back.
 var (
-	trailShut   = steps{Source, []string{whyShutOut}, []string{whyLetIn}}
-	trailOpened = steps{Target, []string{whyOpen, whyAccount}, []string{whyClose}}
-	trailTakes  = steps{Target, []string{whyDeliver}, []string{whyStepBack, whySendBack}}
-	trailLeft   = steps{Source, []string{whyForward, whyDisconnect}, []string{whyReturn}}
+	trailShut   = steps{side: Source, do: []string{whyShutOut}, undo: []string{whyLetIn}}
+	trailOpened = steps{side: Target, do: []string{whyOpen, whyAccount}, undo: []string{whyClose}}
+	trailTakes  = steps{side: Target, do: []string{whyDeliver}, undo: []string{whyStepBack, whySendBack}, redirects: true}
+	trailLeft   = steps{side: Source, do: []string{whyForward, whyDisconnect}, undo: []string{whyReturn}}
 )
 
 // steps are some of one side's, as Change.Why has them.
 type steps struct {
 	side     Side
 	do, undo []string
+	// redirects takes in what the links have redirected, which they do only where the
+	// target delivers: whoever got a twin after it did so.
+	redirects bool
 }
 
 // trail returns what of the committed changes, oldest first, is not taken back.
@@ -41,9 +44,19 @@ func (s steps) trail(changes []Change) trail {
 			t = nil
 		case slices.Contains(s.do, change.Why):
 			t = append(t, change)
+		case s.redirects && change.Why == whyLinks && change.redirects():
+			change.Mods = slices.DeleteFunc(slices.Clone(change.Mods), func(m Mod) bool { return !m.redirects() })
+			t = append(t, change)
 		}
 	}
 	return t
+}
+
+// redirects reports whether one of the mods is of whom mail is redirected to.
+func (c Change) redirects() bool { return slices.ContainsFunc(c.Mods, Mod.redirects) }
+
+func (m Mod) redirects() bool {
+	return strings.EqualFold(m.Attr, attrAltRecipient) || strings.EqualFold(m.Attr, attrRedirect)
 }
 
 // A former is an attribute that a trail has changed.
