@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -31,7 +32,7 @@ func (d *Directories) PlanClose(ctx context.Context, pair Pair, changes []Change
 	}
 	if d.acts() {
 		e.keepNames(pair.Target)
-		e.from("as before").fillText(attrTargetAddress, pair.Target.TargetAddress)
+		e.from("as before").fillText(attrTargetAddress, cmp.Or(pair.Target.TargetAddress, d.wayToSource(pair, changes)))
 	}
 	e.watch(attrHomeMDB, attrHomeServer, attrAccountControl, attrMasterSID)
 	d.unmake(&e, pair, trailOpened.trail(changes))
@@ -89,7 +90,7 @@ func (d *Directories) checkClose(pair Pair, changes []Change) []migrate.Finding 
 	case !d.takesMail(pair):
 		return []migrate.Finding{forbid("close.source", whom,
 			"The source does not deliver mail: without the target's mailbox nobody would.", "Let the source deliver first.")}
-	case pair.Target.TargetAddress == "":
+	case pair.Target.TargetAddress == "" && (pair.Target.IsMailbox() || !d.acts()): // else it went with the mailbox
 		return []migrate.Finding{forbid("close.delivers", whom,
 			"The target still delivers mail; without a mailbox it would bounce.", "Let the target send its mail to the source first.")}
 	}

@@ -139,6 +139,26 @@ func TestMailSystemActs(t *testing.T) {
 	}
 }
 
+// TestDiedWithTheMailboxTaken: a process dies once the mail system has taken the target's
+// mailbox, and targetAddress along with it. The next one lets the target forward again.
+func TestDiedWithTheMailboxTaken(t *testing.T) {
+	t.Parallel()
+	l, j := newTraveller(t, nil)
+	m := &mailSystem{l: l, kept: map[string]map[string][][]byte{}}
+	l.Admin = m
+	l.mustTravel(t, j, l.there()...)
+	l.mustTravel(t, j, l.back()[:2]...)
+	target := l.match(t, string(birgitDN)).Target
+	if _, err := m.Disconnect(t.Context(), directory.Target, target); err != nil {
+		t.Fatal(err)
+	}
+	delete(m.attrs(directory.Target, target), "targetaddress")
+	l.mustTravel(t, j, l.back()[2:]...)
+	if got := l.match(t, string(birgitDN)).Target; got.IsMailbox() || got.TargetAddress != target.TargetAddress {
+		t.Errorf("the target (mailbox %v) sends mail to %q, want %q", got.IsMailbox(), got.TargetAddress, target.TargetAddress)
+	}
+}
+
 // sortedDump is a dump without the order that values have.
 func sortedDump(dump map[string][]string) map[string][]string {
 	for _, values := range dump {

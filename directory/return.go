@@ -106,7 +106,7 @@ func (d *Directories) checkRecord(pair Pair, changes []Change) []migrate.Finding
 func (d *Directories) changedSince(side Side, who *Recipient, t trail, written func(attr string) bool) []migrate.Finding {
 	var findings []migrate.Finding
 	for _, f := range t.formers(who.Entry) {
-		theirs := d.acts() && mailboxNames[strings.ToLower(f.attr)]
+		theirs := d.acts() && (mailboxNames[strings.ToLower(f.attr)] || f.attr == attrTypeDetails || f.attr == attrDisplayType)
 		if f.changed && written(f.attr) && !theirs {
 			findings = append(findings, f.overwritten(side, who.DN))
 		}
