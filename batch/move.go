@@ -36,6 +36,12 @@ func (s State) Ended() bool {
 	return s == Moved || s == MovedWithSkips || s == Failed || s == RolledBack
 }
 
+// OnlyNamedBack reports whether the move is on its way back, and nothing of it has been
+// taken back yet.
+func (m Move) OnlyNamedBack() bool {
+	return m.Phase == PhaseRollback && m.State != RolledBack && (m.Step == "" || m.Step == StepCheck)
+}
+
 // A Phase is one step of a move.
 type Phase string
 

@@ -101,7 +101,9 @@ type Runs interface {
 	// is, all of its batch. Failed ones get another chance: they are Planned again, in the
 	// phase in which they failed. Those that were rolled back begin anew where they are
 	// named. A RunRollback sends those that are named on their way back, unless they are
-	// on it or have come to its end; no other run touches moves that are on their way back.
+	// on it or have come to its end. A RunWhole gives up the way back of those that are
+	// named as long as nothing has been taken back: they go on from where they were. No
+	// other run touches moves that are on their way back.
 	Begin(ctx context.Context, run Run, only ...MoveID) error
 	End(ctx context.Context, id RunID, at time.Time, outcome Outcome) error
 }

@@ -57,6 +57,8 @@ func Run(t *testing.T, options Options) {
 		"runs":             runs,
 		"checks":           checks,
 		"another chance":   anotherChance,
+		"way back begins":  wayBackBegins,
+		"way back left":    wayBackLeft,
 		"content journal":  contentJournal,
 		"content refusals": contentRefusals,
 		"ledger":           ledger,

@@ -46,6 +46,11 @@ const (
 // reopen makes moves ready for a run forth.
 func reopen(ctx context.Context, t *tx, run batch.Run, only []batch.MoveID) error {
 	planned, of := string(batch.Planned), string(run.Batch)
+	if run.Kind == batch.RunWhole {
+		if err := giveUpBack(ctx, t, run, only); err != nil {
+			return err
+		}
+	}
 	if err := onMoves(ctx, t, only, reopenFailed, planned, of, string(batch.Failed), string(batch.PhaseRollback)); err != nil {
 		return err
 	}
@@ -53,6 +58,42 @@ func reopen(ctx context.Context, t *tx, run batch.Run, only []batch.MoveID) erro
 		return nil
 	}
 	return onMoves(ctx, t, only, moveAgain, planned, string(batch.PhaseStage), of, string(batch.RolledBack))
+}
+
+// giveUpBack puts those who are only named for the way back to where the last run that was
+// none of the way back has left them.
+func giveUpBack(ctx context.Context, t *tx, run batch.Run, only []batch.MoveID) error {
+	for _, id := range only {
+		now, found, err := rowOf(ctx, t, `moves WHERE batch_id = ? AND id = ?`, string(run.Batch), string(id))
+		if err != nil {
+			return err
+		}
+		if !found || !now.OnlyNamedBack() {
+			continue
+		}
+		was, found, err := rowOf(ctx, t, `move_runs WHERE id = ? AND (phase <> ? OR state = ?) ORDER BY run_id DESC LIMIT 1`,
+			string(id), string(batch.PhaseRollback), string(batch.RolledBack))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return refuse("begin run %q: nothing is on record of where move %q was", run.ID, id)
+		}
+		if err := storeMove(ctx, t, run.ID, was); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowOf reads one row of a move; false if there is none.
+func rowOf(ctx context.Context, t *tx, from string, args ...any) (move batch.Move, found bool, err error) {
+	rows, err := t.query(ctx, `SELECT `+moveColumns+` FROM `+from, args...)
+	moves, err := collect(rows, err, scanMove)
+	if err != nil || len(moves) == 0 {
+		return move, false, err
+	}
+	return moves[0], true, nil
 }
 
 // sendBack makes moves ready for a rollback.

@@ -81,6 +81,8 @@ func leaves(kind batch.RunKind, move batch.Move, named bool) leaving {
 		return leftRolledBack
 	case move.State == batch.RolledBack && kind != batch.RunSwitch:
 		return ""
+	case kind == batch.RunWhole && named && move.OnlyNamedBack():
+		return ""
 	case move.Phase == batch.PhaseRollback && move.State != batch.RolledBack:
 		return leftOnWayBack
 	case move.Phase == batch.PhaseDone:

@@ -26,8 +26,9 @@ would be written for one of them, or if it is not allowed or not possible: the f
 names the forest, the object and the attribute.
 
 Every step is journalled. It may be stopped or killed and run again: who is on the way
-back already goes on. Who is rolled back can be moved again: name them with --only to
-"reforest sync" or "reforest run".
+back already goes on. As long as nothing has been taken back for somebody, "reforest run"
+with --only gives the rollback up. Who is rolled back can be moved again: name them with
+--only to "reforest sync" or "reforest run".
 
 A mailbox can be taken back as long as the source keeps it, which "reforest status" tells.
 

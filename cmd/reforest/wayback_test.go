@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,4 +31,29 @@ func TestRollbackBeforeTheMailboxIsOpen(t *testing.T) {
 	r.delivers(t, anna, directory.Source)
 	r.reforest(t, "run", demoBatch, "--yes", "--only", anna).wants(t, exitDone)
 	r.delivers(t, anna, directory.Target)
+}
+
+// A rollback that cannot begin, because nothing is left to go back to, is given up by a run
+// that names who it is about: they stay where they are, and count as moved.
+func TestRollbackThatCannotBeginIsGivenUp(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	for _, f := range r.Source.Mail.Snapshot(anna) {
+		for _, m := range slices.Backward(f.Messages) {
+			if err := r.Source.Mail.Remove(anna, m.UID, f.Path...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := r.entryOf(t, directory.Source, anna).First("uSNChanged")
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitNeedsPerson, "The old mailbox holds 0 items", "rollback.source-fewer")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "on the way back, and left")
+	r.reforest(t, "run", demoBatch, "--yes", "--only", anna).wants(t, exitDone, "1 of 1 moved")
+	r.reforest(t, "status", anna).wants(t, exitDone, "has been moved on")
+	r.delivers(t, anna, directory.Target)
+	if after := r.entryOf(t, directory.Source, anna).First("uSNChanged"); after != before {
+		t.Errorf("the source was changed: %s, %s", before, after)
+	}
 }
