@@ -11,8 +11,8 @@ import (
 // The steps by which a switch that cannot go on steps back. Their Move.Cause says why.
 const (
 	StepBack  = "step back" // the target forwards to the source again
-	StepFetch = "fetch"     // what reached the target meanwhile is fetched; also of a rollback
 	StepLetIn = "let in"    // the owner is back in the old mailbox
+	StepFetch = "fetch"     // what reached the target meanwhile is fetched; also of a rollback
 )
 
 // stepsBack reports whether the step is one of stepping back.
@@ -42,13 +42,14 @@ func (m *Mover) turnBack(ctx context.Context, w *work, cause string) (bool, erro
 	return true, m.save(ctx, w, w.step(StepBack, StepBegun+": "+cause))
 }
 
-// stepBack lets the target forward to the source again, fetches what reached the target
-// meanwhile, and ends the switch with the reason for which it could not go on.
+// stepBack lets the target forward to the source again and the owner into the old mailbox,
+// fetches what reached the target meanwhile, which may take long or fail, and ends the
+// switch with the reason for which it could not go on.
 func (m *Mover) stepBack(ctx context.Context, w *work) (Verdict, error) {
 	verdict, err := m.parts(ctx, w, []part{
 		{StepBack, m.sendBack},
-		{StepFetch, m.tail(m.back)},
 		{StepLetIn, m.letIn},
+		{StepFetch, m.tail(m.back)},
 	})
 	if err != nil || verdict != Done {
 		return verdict, err

@@ -100,16 +100,16 @@ func TestTimeline(t *testing.T) {
 		"a step back": {
 			tell: func(a *tale) {
 				a.in(batch.PhaseSwitch).done(batch.StepGate, batch.StepShutOut, batch.StepDeliver)
-				a.step(batch.StepBack, batch.StepBegun+": gc2: never shows it", 0).done(batch.StepBack)
-				a.pass(batch.StepFetch, 1).step(batch.StepFetch, batch.StepDone, 1).step(batch.StepLetIn, batch.StepDone, 1)
+				a.step(batch.StepBack, batch.StepBegun+": gc2: never shows it", 0).done(batch.StepBack, batch.StepLetIn)
+				a.pass(batch.StepFetch, 1).step(batch.StepFetch, batch.StepDone, 1)
 			},
 			want: []fact{
 				{At: at(2), Kind: batch.FactShutOut},
 				{At: at(3), Kind: batch.FactDelivers},
 				{At: at(4), Kind: batch.FactStepsBack, Cause: "gc2: never shows it"},
 				{At: at(5), Kind: batch.FactSteppedBack},
-				{At: at(7), Kind: batch.FactCopiedBack, N: 1},
-				{At: at(8), Kind: batch.FactLetIn},
+				{At: at(6), Kind: batch.FactLetIn},
+				{At: at(8), Kind: batch.FactCopiedBack, N: 1},
 			},
 		},
 		"nobody who was not shut out is let in": {

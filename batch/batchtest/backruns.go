@@ -47,8 +47,10 @@ func wayBackBegins(t *testing.T, o Options) {
 	planned(t, s, 5)
 	all := []batch.MoveID{"m000", "m001", "m002", "m003"}
 	for i, m := range []standing{
-		{State: batch.Moved, Phase: batch.PhaseDone}, {State: batch.Failed, Phase: batch.PhaseSwitch, Step: batch.StepTail},
-		{State: batch.Waiting, Phase: batch.PhaseSwitch, Step: batch.StepBack}, {State: batch.Failed, Phase: batch.PhaseRollback, Step: batch.StepSend},
+		{State: batch.Moved, Phase: batch.PhaseDone},
+		{State: batch.Failed, Phase: batch.PhaseSwitch, Step: batch.StepTail},
+		{State: batch.Waiting, Phase: batch.PhaseSwitch, Step: batch.StepBack},
+		{State: batch.Failed, Phase: batch.PhaseRollback, Step: batch.StepSend},
 	} {
 		left(t, s, claim(t, s, night, all[:i]...), m.State, m.Phase, m.Step)
 	}
@@ -78,8 +80,10 @@ func wayBackLeft(t *testing.T, o Options) {
 	all := []batch.MoveID{"m000", "m001", "m002", "m003"}
 	var was []standing
 	for i, m := range []standing{
-		{State: batch.Moved, Phase: batch.PhaseDone}, {State: batch.Failed, Phase: batch.PhaseSwitch, Step: batch.StepTail},
-		{State: batch.RolledBack, Phase: batch.PhaseRollback}, {State: batch.Moved, Phase: batch.PhaseDone},
+		{State: batch.Moved, Phase: batch.PhaseDone},
+		{State: batch.Failed, Phase: batch.PhaseSwitch, Step: batch.StepTail},
+		{State: batch.RolledBack, Phase: batch.PhaseRollback},
+		{State: batch.Moved, Phase: batch.PhaseDone},
 	} {
 		was = append(was, stands([]batch.Move{left(t, s, claim(t, s, night, all[:i]...), m.State, m.Phase, m.Step)})...)
 	}
@@ -95,7 +99,8 @@ func wayBackLeft(t *testing.T, o Options) {
 	again := was[1]
 	again.State, again.Ended = batch.Planned, false // it has another chance
 	diff(t, "given up", got, []standing{
-		was[0], again, {State: batch.Planned, Phase: batch.PhaseStage},
+		was[0], again,
+		{State: batch.Planned, Phase: batch.PhaseStage},
 		{State: batch.Failed, Phase: batch.PhaseRollback, Step: batch.StepReturn, Brought: 7, Ended: true},
 	})
 }

@@ -57,3 +57,38 @@ func TestRollbackThatCannotBeginIsGivenUp(t *testing.T) {
 		t.Errorf("the source was changed: %s, %s", before, after)
 	}
 }
+
+// An owner who was shut out is let in as soon as the switch steps back, and does not wait for
+// what reached the target to be fetched: that may take long, or fail.
+func TestStepBackLetsTheOwnerInFirst(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n")
+	r.edit(t, "interval: 00:00:02", "interval: 00:00:00.1")
+	r.edit(t, "drain: 00:00:01", "drain: 00:00:00.1")
+	r.edit(t, "attempts: 20", "attempts: 3")
+	r.edit(t, "shut_out: []", "shut_out: [http, mapi]")
+	was := r.entryOf(t, directory.Source, anna).Values("protocolSettings")
+	mend := sourceRefuses(t, r)
+	r.Target.Directory.OnWrite(func(w ldapd.Write, stage ldapd.Stage) error {
+		if stage == ldapd.AfterWrite && clears(w, "targetAddress") {
+			deliver(t, r.Target.Mail, anna, 1)
+			r.Source.Mail.SetQuota(anna, 1)
+		}
+		return nil
+	})
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson, "no rights today")
+	r.delivers(t, anna, directory.Source)
+	if now := r.entryOf(t, directory.Source, anna).Values("protocolSettings"); !slices.Equal(was, now) {
+		t.Errorf("the owner is still shut out: %q, want %q", now, was)
+	}
+	mend()
+	r.Target.Directory.OnWrite(nil)
+	r.Source.Mail.SetQuota(anna, 0)
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson, "the switch has stepped back")
+	if got := held(r.Source.Mail, anna); got["1"] != 1 {
+		t.Errorf("what reached the target has come to the source %d times", got["1"])
+	}
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	r.delivers(t, anna, directory.Target)
+}
