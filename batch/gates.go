@@ -27,7 +27,8 @@ var ErrHeld = errors.New("goes no further in this run")
 // up, both directories are as the switch needs them and every server shows it, mail finds
 // its way to the target, and there is little left to fetch, and room for it.
 func (m *Mover) gate(ctx context.Context, w *work) (Verdict, error) {
-	for _, look := range []step{m.inTurn, m.fit, m.routed, m.small, m.roomy} {
+	// Others may fail while what is left is fetched: who is in turn is looked at once more.
+	for _, look := range []step{m.inTurn, m.fit, m.routed, m.small, m.roomy, m.inTurn} {
 		if verdict, err := look(ctx, w); err != nil || verdict != Done {
 			return verdict, err
 		}
@@ -68,15 +69,19 @@ func (m *Mover) batchOf(ctx context.Context, w *work) (moves []Move, err error) 
 func (m *Mover) stopped(moves []Move) string {
 	failed := 0
 	for _, move := range moves {
-		if move.State == Failed {
+		if move.State == Failed || move.stepsBack() {
 			failed++
 		}
 	}
 	if m.StopAfter == 0 || failed < m.StopAfter {
 		return ""
 	}
-	return fmt.Sprintf("%d mailboxes of the batch have failed: no further switch begins (switch.stop_after: %d)", failed, m.StopAfter)
+	return fmt.Sprintf("%d mailboxes of the batch have failed, or step back: no further switch begins (switch.stop_after: %d)", failed, m.StopAfter)
 }
+
+// stepsBack reports whether the switch could not go on, and is on its way back: it ends as
+// one that has failed, but not before what reached the target is fetched.
+func (m Move) stepsBack() bool { return m.Phase == PhaseSwitch && stepsBack(m.Step) }
 
 // afterCanaries lets the first of the batch go first. The others follow when all of them
 // have come to their end; if one has not come to a good one, nobody does.

@@ -53,7 +53,7 @@ type Config struct {
 	Until     Phase         // moves go no further than before this phase; "" is to their end
 	Only      []MoveID      // those that the run carries forward, as Pool.Only: nobody waits for any other; none: all
 	Canary    int           // the first so many of a batch are switched before any other; 0 is none
-	StopAfter int           // failed moves of a batch after which no further switch begins; 0 is any number
+	StopAfter int           // moves of a batch that have failed, or step back, after which no further switch begins; 0 is any number
 	Delta     int64         // items that the last pass before the switch may bring; 0 is DefaultDelta
 	Room      int64         // bytes that the target mailbox must have room for; 0 is DefaultRoom, negative none
 	Retention time.Duration // for which a disconnected mailbox is kept where its database does not say; 0 is DefaultRetention

@@ -73,7 +73,7 @@ func TestSentence(t *testing.T) {
 		}), nil},
 		{"ready, held by stop_after", change(func(m *batch.Move) {
 			m.State, m.Phase, m.Step = batch.Ready, batch.PhaseSwitch, batch.StepGate
-			m.Reason = "5 mailboxes of the batch have failed: no further switch begins (switch.stop_after: 5)"
+			m.Reason = "5 mailboxes of the batch have failed, or step back: no further switch begins (switch.stop_after: 5)"
 		}), nil},
 		{"waiting for the canaries", change(func(m *batch.Move) {
 			m.State, m.Phase, m.Step = batch.Waiting, batch.PhaseSwitch, batch.StepGate

@@ -92,3 +92,30 @@ func TestStepBackLetsTheOwnerInFirst(t *testing.T) {
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
 	r.delivers(t, anna, directory.Target)
 }
+
+// Who steps back has failed as far as the others are concerned, long before what reached the
+// target is fetched: no further switch begins meanwhile.
+func TestStopAfterCountsWhoStepsBack(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n"+bjorn+"\n")
+	r.edit(t, "interval: 00:00:02", "interval: 00:00:00.1")
+	r.edit(t, "drain: 00:00:01", "drain: 00:00:03")
+	r.edit(t, "moves: 4", "moves: 1")
+	r.edit(t, "stop_after: 0", "stop_after: 1")
+	mend := sourceRefuses(t, r)
+	delivered := map[directory.DN]bool{}
+	r.Target.Directory.OnWrite(func(w ldapd.Write, stage ldapd.Stage) error {
+		if stage == ldapd.BeforeWrite && clears(w, "targetAddress") {
+			delivered[w.DN] = true
+		}
+		return nil
+	})
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson, "no further switch begins (switch.stop_after: 1)")
+	if len(delivered) != 1 {
+		t.Errorf("%d switches have begun: %v", len(delivered), delivered)
+	}
+	mend()
+	r.Target.Directory.OnWrite(nil)
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+}
