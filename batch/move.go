@@ -125,7 +125,7 @@ type Move struct {
 	QuietAt    time.Time // when the last of them ended
 	Brought    int64     // late messages fetched since the switch, the step back or the rollback began
 	KeptUntil  time.Time // when the store forgets the disconnected mailbox; zero: it is not disconnected
-	Cause      string    // why the switch steps back; "": it does not
+	Cause      string    // why the switch steps back; of a rollback that has yet to begin, the phase that the move comes from
 
 	StartedAt time.Time // first touched; zero if never
 	EndedAt   time.Time // reached its end; zero if not

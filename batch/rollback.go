@@ -61,7 +61,21 @@ func (m *Mover) mayReturn(ctx context.Context, w *work) (Verdict, error) {
 		return Done, err
 	}
 	w.move.Quiet, w.move.QuietAt, w.move.Brought = 0, time.Time{}, 0
-	return Done, forbid(findings)
+	if err := forbid(findings); err != nil {
+		w.stay()
+		return Done, fmt.Errorf("the move stays as it is, for it cannot be rolled back: %w", err)
+	}
+	w.move.Cause = ""
+	return Done, nil
+}
+
+// stay has a move that cannot be rolled back go on, in a later run, from where it was
+// before: nothing has been done yet. One that had come to its end is verified once more.
+func (w *work) stay() {
+	w.move.Phase, w.move.Step, w.move.Cause = Phase(w.move.Cause), "", ""
+	if w.move.Phase == PhaseDone {
+		w.move.Phase = PhaseVerify
+	}
 }
 
 // stillKept looks whether the old mailbox still holds what was moved out of it.

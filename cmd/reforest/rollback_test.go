@@ -259,3 +259,23 @@ func TestForgottenMailbox(t *testing.T) {
 		}
 	}
 }
+
+// An old mailbox that has lost its mail is not given back to its owner: the person stays
+// where they are, and the next run finds everything in order there.
+func TestRollbackToAnEmptyMailbox(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	for _, f := range r.Source.Mail.Snapshot(anna) {
+		for _, m := range f.Messages {
+			if err := r.Source.Mail.Remove(anna, m.UID, f.Path...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.reforest(t, "rollback", demoBatch, "--only", anna, "--yes").wants(t, exitNeedsPerson, "cannot be rolled back", "rollback.source-fewer")
+	r.delivers(t, anna, directory.Target)
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	r.delivers(t, anna, directory.Target)
+}

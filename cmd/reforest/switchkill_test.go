@@ -23,11 +23,13 @@ import (
 )
 
 // killWorlds is how many rehearsals are killed side by side.
-const killWorlds = 2
+const killWorlds = 3
 
 // TestSwitchKilledAfterEveryStep moves a shared mailbox, a linked one, somebody with
 // delegates and their delegate, and rolls them back. Each run is killed after each of its
 // journal entries in turn, and repeated: it has to end as the one that nobody disturbed.
+// What leads up to the switch is killed in other tests, and a second switch, which is made
+// of the same steps, after every fourth entry here.
 func TestSwitchKilledAfterEveryStep(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process that kills itself: not on Windows")
@@ -45,10 +47,11 @@ func TestSwitchKilledAfterEveryStep(t *testing.T) {
 		command []string
 		before  func(*theatre, *testing.T)
 		state   batch.State
+		every   int64 // entries from one kill to the next
 	}{
-		{"switch", []string{"run", "four.csv", "--yes"}, nil, batch.Moved},
-		{"rollback", []string{"rollback", "four.csv", "--only", strings.Join(theFour(), ","), "--yes"}, (*theatre).newMail, batch.RolledBack},
-		{"switch again", []string{"run", "four.csv", "--only", strings.Join(theFour(), ","), "--yes"}, nil, batch.Moved},
+		{"switch", []string{"switch", "four.csv", "--yes"}, (*theatre).ready, batch.Moved, 1},
+		{"rollback", []string{"rollback", "four.csv", "--only", strings.Join(theFour(), ","), "--yes"}, (*theatre).newMail, batch.RolledBack, 1},
+		{"switch again", []string{"run", "four.csv", "--only", strings.Join(theFour(), ","), "--yes"}, nil, batch.Moved, 4},
 	} {
 		t.Run(act.name, func(t *testing.T) {
 			var longest int64
@@ -63,12 +66,12 @@ func TestSwitchKilledAfterEveryStep(t *testing.T) {
 			if longest < 40 || t.Failed() {
 				t.Fatalf("the undisturbed run made %d journal entries", longest)
 			}
-			killEach(t, stages[:], act.command, longest, func(s *theatre, n int64) {
+			killEach(t, stages[:], act.command, act.every, longest, func(s *theatre, n int64) {
 				if diff := cmp.Diff(s.ending, s.end(t, act.state)); diff != "" {
 					t.Errorf("killed after entry %d (-undisturbed +killed):\n%s", n, diff)
 				}
 			})
-			t.Logf("figure kills_%s %d", strings.ReplaceAll(act.name, " ", "_"), longest)
+			t.Logf("figure kills_%s %d", strings.ReplaceAll(act.name, " ", "_"), longest/act.every)
 		})
 		if t.Failed() {
 			return
@@ -77,12 +80,12 @@ func TestSwitchKilledAfterEveryStep(t *testing.T) {
 }
 
 // killEach plays the command once for each entry after which it is killed.
-func killEach(t *testing.T, stages []*theatre, command []string, entries int64, look func(*theatre, int64)) {
+func killEach(t *testing.T, stages []*theatre, command []string, every, entries int64, look func(*theatre, int64)) {
 	t.Helper()
 	var group sync.WaitGroup
 	for i, s := range stages {
 		group.Go(func() {
-			for n := int64(i + 1); n < entries && !t.Failed(); n += int64(len(stages)) {
+			for n := 1 + int64(i)*every; n < entries && !t.Failed(); n += every * int64(len(stages)) {
 				s.reset(t)
 				if s.dies(t, n, command) {
 					s.play(t, command)
@@ -145,6 +148,9 @@ func linked(t *testing.T, r *rehearsal) {
 		}
 	}
 }
+
+// ready brings the content over, and leaves the mailboxes where they are.
+func (s *theatre) ready(t *testing.T) { s.play(t, []string{"sync", "four.csv", "--yes"}) }
 
 // newMail puts two messages into each of the new mailboxes, one of them beside the inbox.
 func (s *theatre) newMail(t *testing.T) {

@@ -49,21 +49,28 @@ func (s search) passed(what string) bool {
 	return passed
 }
 
+// address resolves whoever has the address, in whatever domain, as the categorizer does:
+// a mail user of this forest is known here by the addresses of the other one too. Only
+// what nobody has goes by its domain.
 func (s search) address(ctx context.Context, address string) (way, error) {
 	at := strings.LastIndexByte(address, '@')
 	if at <= 0 || at == len(address)-1 {
 		return way{refusal: errNotFound}, nil
 	}
-	if s.passed(address) {
-		return way{refusal: errForwardLoop}, nil
-	}
 	domain := address[at+1:]
 	kind, accepted, err := s.view.accepts(ctx, domain)
-	switch {
-	case err != nil:
+	if err != nil {
 		return way{}, err
-	case !accepted || kind == externalRelay:
-		return s.relay(domain, address), nil
+	}
+	accepted = accepted && kind != externalRelay
+	elsewhere := func(refusal *RefusalError) (way, error) {
+		if !accepted || kind == internalRelay && covers(s.next, domain) {
+			return s.relay(domain, address), nil
+		}
+		return way{refusal: refusal}, nil
+	}
+	if _, name := encapsulated(address); s.passed(address) || name && !accepted {
+		return elsewhere(errForwardLoop) // a targetAddress may be one of its owner's own
 	}
 	objects, missing, err := s.find(ctx, address)
 	switch {
@@ -71,12 +78,12 @@ func (s search) address(ctx context.Context, address string) (way, error) {
 		return way{}, err
 	case len(objects) > 1:
 		return way{refusal: errAmbiguous}, nil
-	case len(objects) == 1:
-		return s.object(ctx, objects[0])
-	case kind == internalRelay && covers(s.next, domain):
-		return way{hop: address}, nil
+	case len(objects) == 0:
+		return elsewhere(missing)
+	case s.passed(objects[0].dn):
+		return elsewhere(errForwardLoop)
 	}
-	return way{refusal: missing}, nil
+	return s.object(ctx, objects[0])
 }
 
 // relay goes to the other site, where the domain is its own.
@@ -100,8 +107,6 @@ func (s search) find(ctx context.Context, address string) ([]object, *RefusalErr
 // object decides for a recipient that was found. targetAddress wins over a home.
 func (s search) object(ctx context.Context, o object) (way, error) {
 	switch {
-	case s.passed(o.dn):
-		return way{refusal: errForwardLoop}, nil
 	case o.target != "":
 		return s.forward(ctx, o.target)
 	case o.other != "" && !o.both:
@@ -138,6 +143,9 @@ func (s search) alternate(ctx context.Context, dn string) (way, error) {
 		return way{}, err
 	case !found:
 		return way{refusal: errNoAlternate}, nil
+	}
+	if s.passed(o.dn) {
+		return way{refusal: errForwardLoop}, nil
 	}
 	return s.object(ctx, o)
 }

@@ -46,6 +46,9 @@ func TestDecisions(t *testing.T) {
 		{"someone@elsewhere.test", []string{"550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"}},
 		{"home@branch.alpine.test", []string{"home@alpine.test"}},
 		{"moved@shared.test", []string{"moved@fabrikam.test"}},
+		{"here.too@fabrikam.test", []string{"home@alpine.test"}}, // known here, whatever the domain
+		{"guest@fabrikam.test", []string{"moved@fabrikam.test"}}, // a targetAddress that is one of its own
+		{"moved@fabrikam.test", []string{"moved@fabrikam.test"}}, // nobody here: by its domain
 		{"IMCEAEX-_o=ALPINE_ou=First+20Group+20+28FYDIBOHF23SPDLT+29_cn=Recipients_cn=home@alpine.test", []string{"home@alpine.test"}},
 		{"IMCEAEX-_o=ALPINE_ou=OLD_cn=Recipients_cn=was@alpine.test", []string{"home@alpine.test"}},
 		{"IMCEAEX-_o=ALPINE_ou=OLD_cn=Recipients_cn=gone@alpine.test", []string{"550 5.1.1 RESOLVER.ADR.ExRecipNotFound; not found"}},
@@ -74,12 +77,13 @@ func TestDecisions(t *testing.T) {
 func plantKinds(t *testing.T, s *site) {
 	t.Helper()
 	home := s.addHome(t, "home")
-	s.set(t, home, "proxyAddresses", "SMTP:home@alpine.test", "smtp:second.name@alpine.test", "smtp:home@branch.alpine.test", "X500:/o=ALPINE/ou=OLD/cn=Recipients/cn=was")
+	s.set(t, home, "proxyAddresses", "SMTP:home@alpine.test", "smtp:second.name@alpine.test", "smtp:home@branch.alpine.test", "smtp:here.too@fabrikam.test", "X500:/o=ALPINE/ou=OLD/cn=Recipients/cn=was")
 	s.set(t, home, "legacyExchangeDN", "/o=ALPINE/ou=First Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=home")
 	s.add(t, "plain", nil)
 	s.add(t, "twice", nil)
 	s.add(t, "twice2", ldapd.Attrs{"proxyAddresses": {"SMTP:twice2@alpine.test", "smtp:twice@alpine.test"}})
 	s.add(t, "moved", ldapd.Attrs{"targetAddress": {"SMTP:moved@fabrikam.test"}, "proxyAddresses": {"SMTP:moved@alpine.test", "smtp:moved@shared.test"}})
+	s.add(t, "guest", ldapd.Attrs{"targetAddress": {"SMTP:moved@fabrikam.test"}, "proxyAddresses": {"SMTP:guest@alpine.test", "smtp:guest@fabrikam.test"}})
 	s.set(t, s.addHome(t, "homebuttargeted"), "targetAddress", "SMTP:moved@fabrikam.test")
 	s.add(t, "chained", ldapd.Attrs{"targetAddress": {"second.name@alpine.test"}})
 	s.add(t, "self", ldapd.Attrs{"targetAddress": {"SMTP:self@alpine.test"}})
