@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"reforest/directory"
@@ -70,9 +71,11 @@ func (m *Mover) mayReturn(ctx context.Context, w *work) (Verdict, error) {
 }
 
 // stay has a move that cannot be rolled back go on, in a later run, from where it was
-// before: nothing has been done yet. One that had come to its end is verified once more.
+// before, be it in the middle of a switch: nothing has been done yet. One that had come to
+// its end is verified once more.
 func (w *work) stay() {
-	w.move.Phase, w.move.Step, w.move.Cause = Phase(w.move.Cause), "", ""
+	phase, step, _ := strings.Cut(w.move.Cause, " ")
+	w.move.Phase, w.move.Step, w.move.Cause = Phase(phase), step, ""
 	if w.move.Phase == PhaseDone {
 		w.move.Phase = PhaseVerify
 	}

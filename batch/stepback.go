@@ -21,9 +21,10 @@ func stepsBack(step string) bool {
 }
 
 // mayStepBack reports whether a switch that fails in this step steps back by itself: it
-// has begun to change who delivers, and the source does not forward yet.
+// has begun to change who delivers, and the source does not forward yet. What fails of a
+// rollback is no switch, also where that is left as it was.
 func mayStepBack(w *work) bool {
-	return w.move.Phase == PhaseSwitch && slices.Contains([]string{StepShutOut, StepDeliver, StepForward}, w.move.Step)
+	return w.claim.Move.Phase != PhaseRollback && w.move.Phase == PhaseSwitch && slices.Contains([]string{StepShutOut, StepDeliver, StepForward}, w.move.Step)
 }
 
 // turnBack sends a switch that cannot go on the way back, and notes why. It reports false

@@ -34,9 +34,9 @@ const (
 	reopenFailed = reopened + ` WHERE batch_id = ? AND state = ? AND phase <> ?`
 	// beginBackAgain is the same for those that are on their way back.
 	beginBackAgain = reopened + ` WHERE batch_id = ? AND state = ? AND phase = ?`
-	// beginBack sends a move on its way back, from wherever it has come to; cause keeps where
-	// that was. What was left of a switch ends with it.
-	beginBack = reopened + `, cause = phase, phase = ?, step = '', quiet = 0, quiet_at = 0, brought = 0
+	// beginBack sends a move on its way back, from wherever it has come to; cause keeps the
+	// phase and the step that it was in. What was left of a switch ends with it.
+	beginBack = reopened + `, cause = phase || ' ' || step, phase = ?, step = '', quiet = 0, quiet_at = 0, brought = 0
 		WHERE batch_id = ? AND state <> ? AND phase <> ?`
 	// moveAgain begins with what may have changed since the move was rolled back.
 	moveAgain = reopened + `, phase = ?, step = '', cause = '', quiet = 0, quiet_at = 0, brought = 0

@@ -68,6 +68,9 @@ func (p person) line() map[string]any {
 		line["reason"], line["attempt"], line["of"] = move.Reason, move.Attempt, move.Of
 	}
 	story, deadline := reports.Story(p.facts, p.now), p.deadline()
+	if move.Phase == batch.PhaseRollback {
+		move.Cause = "" // of no switch that steps back
+	}
 	for name, text := range map[string]string{"step": move.Step, "cause": move.Cause, "timeline": story, "deadline": deadline} {
 		if text != "" {
 			line[name] = text
