@@ -133,7 +133,24 @@ func (m *Mover) closeTarget(ctx context.Context, w *work) (Verdict, error) {
 		w.move.Step, w.move.Quiet = StepFetch, 0
 		return Wait(time.Now(), "late mail: the last look is too long ago"), nil
 	}
+	if verdict, err := m.lastLook(ctx, w); err != nil || verdict != Done {
+		return verdict, err
+	}
 	return m.mailboxed(ctx, w, directory.Target, false, m.undo(m.Directories.PlanClose))
+}
+
+// lastLook looks into the target mailbox as long as it is one: its owner may have saved
+// something there since the last look, and nothing looks once it is closed.
+func (m *Mover) lastLook(ctx context.Context, w *work) (Verdict, error) {
+	if err := m.person(ctx, w); err != nil || w.pair.Target == nil || !w.pair.Target.IsMailbox() {
+		return Done, err
+	}
+	sum, err := m.back(ctx, w)
+	if err != nil || sum.Quiet() {
+		return Done, err
+	}
+	w.move.Step, w.move.Quiet = StepFetch, 0
+	return Wait(time.Now(), "late mail: the last look found something more"), m.passDone(ctx, w)
 }
 
 // provenBack compares both sides with how they were before the switch.

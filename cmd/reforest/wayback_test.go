@@ -181,3 +181,27 @@ func TestStopAfterCountsWhoStepsBack(t *testing.T) {
 	r.Target.Directory.OnWrite(nil)
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
 }
+
+// The new mailbox is looked at again right before it is closed, also when the step is taken up
+// by a later run: its owner may have saved something there since the last look.
+func TestLooksAgainBeforeTheTargetIsClosed(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	r.write(t, demoBatch, anna+"\n")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone)
+	r.Target.Directory.OnWrite(func(w ldapd.Write, stage ldapd.Stage) error {
+		if stage == ldapd.BeforeWrite && clears(w, "homeMDB") {
+			return ldapd.RefusalError{Code: 50, Text: "no rights today"}
+		}
+		return nil
+	})
+	r.edit(t, "interval: 00:00:02", "interval: 00:01:00") // the last look stays a fresh one for long
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitNeedsPerson, "no rights today")
+	r.Target.Directory.OnWrite(nil)
+	deliver(t, r.Target.Mail, anna, 5)
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitDone)
+	if got := held(r.Source.Mail, anna); got["5"] != 1 {
+		t.Errorf("what was saved since has come to the source %d times", got["5"])
+	}
+	r.delivers(t, anna, directory.Source)
+}
