@@ -83,9 +83,9 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 // namedBatch reads the batch file, or, where there is none of that name, stands for the
 // batch of the store that has it.
 func namedBatch(c *config, name string) (b plannedBatch, err error) {
-	id := batchName(name)
-	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(id), Name: id}}
-	if _, err := os.Stat(name); err == nil {
+	base := filepath.Base(name)
+	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(base), Name: base}}
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
 		if b, err = readBatch(c, name); err != nil {
 			return b, err
 		}
@@ -94,6 +94,19 @@ func namedBatch(c *config, name string) (b plannedBatch, err error) {
 		return b, b.notBegun() // a store is not made for asking
 	}
 	return b, nil
+}
+
+// onRecord finds the batch in the store by its name, or by its file's. A name may have dots
+// of its own: what follows the last is left out where it is the ending of a file alone, or
+// "wave.2" would mean the batch "wave".
+func onRecord(ctx context.Context, st *store.Store, name string) (batch.Batch, error) {
+	base := filepath.Base(name)
+	found, err := st.Batch(ctx, base)
+	ending := strings.ToLower(filepath.Ext(base))
+	if errors.Is(err, store.ErrNotFound) && oneOf(ending, ".csv", ".txt") {
+		return st.Batch(ctx, batchName(base))
+	}
+	return found, err
 }
 
 // notBegun says that the store, which may be nil, knows nothing of the batch.
@@ -106,15 +119,15 @@ func (b *plannedBatch) begun(ctx context.Context, st *store.Store) error {
 	if st == nil {
 		return b.notBegun()
 	}
-	found, err := st.Batch(ctx, b.Name)
+	found, err := onRecord(ctx, st, b.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return b.notBegun()
 	}
 	if err != nil {
 		return err
 	}
-	if b.Digest == "" {
-		b.Digest = found.Digest
+	if b.Digest == "" { // named without its file
+		b.Batch = found
 	}
 	return b.known(ctx, st)
 }

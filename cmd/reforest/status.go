@@ -79,7 +79,7 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	if len(moves) > 0 {
 		return statusOfOne(ctx, env, options, st, latest(moves))
 	}
-	found, err := st.Batch(ctx, name)
+	found, err := onRecord(ctx, st, name)
 	if errors.Is(err, store.ErrNotFound) {
 		if last, checked, err := st.LastCheck(ctx, batch.ID(name)); checked || err != nil {
 			return errors.Join(err, statusOfChecked(env, options, name, last))
