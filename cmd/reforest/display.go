@@ -34,6 +34,7 @@ type display struct {
 	json  bool
 	store *store.Store
 	batch batch.ID
+	over  bool                     // no run is at work on the batch
 	bar   *progressbar.ProgressBar // nil where nobody sits at a terminal
 	mu    sync.Mutex               // held while writing
 }
@@ -108,6 +109,9 @@ func (d *display) snapshot(ctx context.Context) (s snapshot, err error) {
 		if err != nil {
 			return s, err
 		}
+		if d.over {
+			move = atRest(move)
+		}
 		s.add(move)
 	}
 	return s, nil
@@ -133,7 +137,7 @@ func (s *snapshot) add(move batch.Move) {
 		s.Waiting++
 		if s.Next == "" || move.NextAt.Before(s.nextAt) {
 			s.nextAt = move.NextAt
-			s.Next = fmt.Sprintf("%s: %s; next at %s", nameOf(move), move.Reason, clock(move.NextAt))
+			s.Next = nameOf(move) + ": " + joined(move.Reason, nextWords(move))
 		}
 	}
 	s.among(move)

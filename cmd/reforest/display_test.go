@@ -109,7 +109,7 @@ func TestNotesOfAMixedBatch(t *testing.T) {
 			note = strings.Replace(note, clock(at), "T", 1)
 		}
 		got[move.Identity] = note
-		if table := movesTable([]batch.Move{move}, nil); !strings.Contains(table, string(move.State)) {
+		if table := movesTable([]batch.Move{move}, nil, true); !strings.Contains(table, string(move.State)) {
 			t.Errorf("%s has no line in the table:\n%s", move.Identity, table)
 		}
 	}
