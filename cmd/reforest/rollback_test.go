@@ -93,6 +93,7 @@ func TestRollbackRefuses(t *testing.T) {
 		got := r.reforest(t, "rollback", "tonight", "--only", anna+","+bjorn, how)
 		got.wants(t, exitForbidden, "rollback.changed", "source", string(source), "targetAddress", "anna@elsewhere.test", "nothing was changed")
 	}
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run", "--json").wants(t, exitForbidden, `"changes":[]`)
 	r.reforest(t, "rollback", "tonight", "--only", chloe, "--yes").wants(t, exitForbidden, "rollback.not-begun")
 	if diff := cmp.Diff(before, r.trace(t)); diff != "" {
 		t.Errorf("something was changed:\n%s", diff)
