@@ -40,5 +40,5 @@ func TestBatchNamesWithDots(t *testing.T) {
 	if strings.Contains(journal.stdout, "bjorn") {
 		t.Errorf("the changes of the other batch are written:\n%s", journal.stdout)
 	}
-	r.reforest(t, "verify", "wave.csv").wants(t, exitDone, "1 mailboxes")
+	r.reforest(t, "verify", "wave.csv").wants(t, exitDone, "1 mailbox: everything agrees")
 }

@@ -305,7 +305,6 @@ func nameOf(move batch.Move) string {
 	return move.Identity
 }
 
-// clock prints a time of day in the operator's zone.
 // clock writes a time as whoever reads it now has it, with the day where it is another.
 func clock(t time.Time) string { return clockAt(t, time.Now()) }
 

@@ -151,19 +151,12 @@ func movesTable(moves []batch.Move, notes map[int]string, working bool) string {
 		right = append(right, table.ColumnConfig{Number: number, Align: text.AlignRight})
 	}
 	w.SetColumnConfigs(append(right, table.ColumnConfig{Number: 6, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}))
-	names := map[string]int{}
-	for _, move := range moves {
-		names[nameOf(move)]++
-	}
-	for _, move := range moves {
+	names := namesOf(moves)
+	for i, move := range moves {
 		if !working {
 			move = atRest(move)
 		}
-		name := nameOf(move)
-		if names[name] > 1 {
-			name += " (" + move.Identity + ")"
-		}
-		w.AppendRow(table.Row{printable(name), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
+		w.AppendRow(table.Row{printable(names[i]), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
 	}
 	return w.Render()
 }
@@ -181,6 +174,8 @@ func why(move batch.Move) string {
 		return stepping(move)
 	case move.State == batch.Waiting:
 		return joined(stepping(move), move.Reason, nextWords(move))
+	case move.State == batch.Failed && move.Hint != "":
+		return joined(move.Reason, "what to do: "+move.Hint)
 	}
 	return move.Reason
 }

@@ -64,6 +64,20 @@ func TestHeldAreTold(t *testing.T) {
 	}
 }
 
+// People of one name are told apart, or nobody knows who is meant.
+func TestNamesakesAreToldApart(t *testing.T) {
+	t.Parallel()
+	moves := []batch.Move{
+		{DisplayName: "Eva Müller", Identity: "eva.mueller@alpine.test"},
+		{DisplayName: "Anna Berg", Identity: "anna.berg@alpine.test"},
+		{DisplayName: "Eva Müller", Identity: "eva.mueller2@alpine.test"},
+	}
+	want := "3 mailboxes (Eva Müller (eva.mueller@alpine.test), Anna Berg, Eva Müller (eva.mueller2@alpine.test)) are left"
+	if got := someNames(moves, "is left", "are left"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Who is carried on by which command, in every phase; and who is left says why.
 func TestWhoIsPicked(t *testing.T) {
 	t.Parallel()
