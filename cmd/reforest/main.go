@@ -93,7 +93,7 @@ func execute(ctx context.Context, env *environment, args []string) int {
 // printError says what went wrong: in words, or as an object where --json was asked.
 func printError(env *environment, root *cobra.Command, code int, err error) {
 	if asJSON, flagErr := root.PersistentFlags().GetBool("json"); flagErr == nil && asJSON {
-		_ = json.NewEncoder(env.stderr).Encode(map[string]any{"message_type": "exit_error", "code": code, "message": err.Error()})
+		_ = json.NewEncoder(env.stderr).Encode(exitLine(code, err))
 		return
 	}
 	if errors.Is(err, errInterrupted) {
@@ -101,6 +101,15 @@ func printError(env *environment, root *cobra.Command, code int, err error) {
 		return
 	}
 	env.say("reforest: %s", explain(err))
+}
+
+// exitLine is an error as --json prints it.
+func exitLine(code int, err error) map[string]any {
+	line := map[string]any{"message_type": "exit_error", "code": code, "message": err.Error()}
+	if e := asError(err); e != nil && e.Hint != "" {
+		line["hint"] = e.Hint
+	}
+	return line
 }
 
 // explain adds the hint of the adapter, if it has one.

@@ -212,12 +212,12 @@ func TestKilledRollbackGoesOn(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 	before := r.entryOf(t, directory.Source, anna).First("uSNChanged")
-	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "on the way back, and left", "reforest rollback")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson, "on the way back, and left", "reforest rollback")
 	r.reforest(t, "switch", "tonight", "--yes", "--only", anna).wants(t, exitNeedsPerson, "on the way back, and left")
 	if after := r.entryOf(t, directory.Source, anna).First("uSNChanged"); after != before {
 		t.Errorf("others have changed the source: %s, %s", before, after)
 	}
-	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run").wants(t, exitDone, "on the way back already")
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run").wants(t, exitDone, "on the way back already, and goes on: what reached the new mailbox is copied back")
 	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitDone, "on the way back already", "Rolled back")
 	r.delivers(t, anna, directory.Source)
 	if diff := cmp.Diff(map[string]int{"3": 1}, held(r.Source.Mail, anna)); diff != "" {

@@ -106,7 +106,7 @@ func (r *runner) outcome(ctx context.Context, failure error) (batch.Outcome, err
 	if failure != nil {
 		return batch.Broken, failure
 	}
-	r.tally = tally{kind: r.options.kind}
+	r.tally = tally{kind: r.options.kind, needy: len(r.pick.left[leftOnWayBack])}
 	for move, err := range r.store.Moves(ctx, batch.Query{Batch: r.pick.of.ID}) {
 		if err != nil {
 			return batch.Broken, err
