@@ -56,7 +56,7 @@ func counts(moves []batch.Move, kind batch.RunKind) string {
 		}
 	}
 	var parts []string
-	for _, what := range []string{"in the middle of the switch", "ready", "under way", "to begin", "on the way back", "failed"} {
+	for _, what := range []string{"in the middle of the switch", "ready", "held back", "under way", "to begin", "on the way back", "failed"} {
 		if n[what] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[what], what))
 		}
@@ -86,6 +86,8 @@ func standing(move batch.Move) string {
 		return "on the way back"
 	case atSwitch(move) && switchBegun(move):
 		return "in the middle of the switch"
+	case atSwitch(move) && move.State == batch.Ready && move.Reason != "":
+		return "held back"
 	case atSwitch(move):
 		return "ready"
 	case begun(move):

@@ -15,7 +15,7 @@ func TestHowABatchGoesOn(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"To go on: reforest sync or reforest run, with the batch file (1 to begin)",
-		`To go on: reforest switch "wave 7" (2 in the middle of the switch, 3 ready, 1 failed)`,
+		`To go on: reforest switch "wave 7" (2 in the middle of the switch, 2 ready, 1 held back, 1 failed)`,
 		`To go on: reforest rollback "wave 7" --only WHO (2 on the way back)`,
 	}
 	if diff := cmp.Diff(want, goOnLines("wave 7", mixed())); diff != "" {
@@ -36,7 +36,7 @@ func TestNobodyAtWork(t *testing.T) {
 	}
 	tail, failed, lost := waits, waits, waits
 	tail.Phase, tail.Step = batch.PhaseSwitch, batch.StepTail
-	failed.State, failed.Phase = batch.Failed, batch.PhaseSwitch
+	failed.State, failed.Phase, failed.Hint = batch.Failed, batch.PhaseSwitch, "ask its owner"
 	lost.State, lost.Phase = batch.Failed, batch.PhaseRollback
 	for name, test := range map[string]struct {
 		move    batch.Move
@@ -52,6 +52,9 @@ func TestNobodyAtWork(t *testing.T) {
 		p := person{move: test.move, working: test.working, now: at.Add(-time.Minute)}
 		if got := p.sentence(); !strings.Contains(got, test.want) || strings.Contains(got, "02:20:00") != test.working {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+		if hint := p.line()["hint"]; (hint == "ask its owner") != (name == "failed") {
+			t.Errorf("%s: the hint as JSON: %v", name, hint)
 		}
 		if _, told := p.line()["next_at"]; told != test.working {
 			t.Errorf("%s: as JSON the time of the next attempt is told: %v", name, told)

@@ -71,7 +71,7 @@ func (p person) line() map[string]any {
 		line["reason"], line["attempt"], line["of"] = move.Reason, move.Attempt, move.Of
 	}
 	story, deadline := reports.Story(p.facts, p.now), p.deadline()
-	for name, text := range map[string]string{"step": move.Step, "cause": move.Cause, "timeline": story, "deadline": deadline} {
+	for name, text := range map[string]string{"step": move.Step, "cause": move.Cause, "hint": move.Hint, "timeline": story, "deadline": deadline} {
 		if text != "" {
 			line[name] = text
 		}

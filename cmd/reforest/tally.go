@@ -57,9 +57,10 @@ func (t *tally) outcome(stopping bool) (batch.Outcome, error) {
 	return batch.Complete, nil
 }
 
-// tell says why nobody else was switched.
+// tell says why nobody else was switched, and what it takes.
 func (t *tally) tell(env *environment) {
 	if len(t.held) > 0 {
-		env.say("%s not switched: %s.", printable(someNames(t.held, "was", "were")), printable(strings.Join(t.why, "; ")))
+		env.say("%s not switched: %s. It goes on once who failed or goes first is mended and moved, or with another switch.canary or switch.stop_after.",
+			printable(someNames(t.held, "was", "were")), printable(strings.Join(t.why, "; ")))
 	}
 }
