@@ -35,6 +35,7 @@ type display struct {
 	store *store.Store
 	batch batch.ID
 	over  bool                     // no run is at work on the batch
+	on    func(batch.Move) bool    // whether the run carries the move on; nil: all of the batch
 	bar   *progressbar.ProgressBar // nil where nobody sits at a terminal
 	mu    sync.Mutex               // held while writing
 }
@@ -109,7 +110,7 @@ func (d *display) snapshot(ctx context.Context) (s snapshot, err error) {
 		if err != nil {
 			return s, err
 		}
-		if d.over {
+		if d.over || d.on != nil && !d.on(move) {
 			move = atRest(move)
 		}
 		s.add(move)
@@ -135,13 +136,17 @@ func (s *snapshot) add(move batch.Move) {
 		s.RolledBack++
 	case batch.Waiting:
 		s.Waiting++
-		if s.Next == "" || move.NextAt.Before(s.nextAt) {
+		if s.Next == "" || sooner(move.NextAt, s.nextAt) {
 			s.nextAt = move.NextAt
 			s.Next = nameOf(move) + ": " + joined(move.Reason, nextWords(move))
 		}
 	}
 	s.among(move)
 }
+
+// sooner compares times of next attempts; none, of whom nobody carries on now, is later than
+// any.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
 // among counts the people who are told of beside the states.
 func (s *snapshot) among(move batch.Move) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -19,7 +21,23 @@ func TestErrorsAsJSON(t *testing.T) {
 	if diff := cmp.Diff(want, exitLine(codeOf(err), err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	broken := fmt.Errorf("read the changes: %w", context.Canceled)
+	if line := exitLine(codeOf(broken), broken); line["message"] != errInterrupted.Error() {
+		t.Errorf("broken off: %v", line)
+	}
 	if line := exitLine(exitFailure, errors.New("no hint")); len(line) != 3 {
 		t.Errorf("without a hint: %v", line)
+	}
+}
+
+// Whatever was broken off by Ctrl-C, that is what is said.
+func TestInterruptedInWords(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	env := &environment{stderr: &said}
+	err := fmt.Errorf("read the changes: %w", context.Canceled)
+	printError(env, newRootCommand(env), codeOf(err), err)
+	if want := "Interrupted; run the same command again to go on.\n"; said.String() != want {
+		t.Errorf("got %q, want %q", said.String(), want)
 	}
 }

@@ -68,4 +68,12 @@ func TestNobodyAtWork(t *testing.T) {
 	if got := s.String() + atWork(s, false); strings.Contains(got, "next at") || !strings.HasSuffix(got, "busy; no run is at work on it") {
 		t.Errorf("of all batches: %q", got)
 	}
+	s = snapshot{}
+	for _, move := range []batch.Move{atRest(tail), waits} {
+		move.DisplayName = map[bool]string{true: "carried", false: "left"}[!move.NextAt.IsZero()]
+		s.add(move)
+	}
+	if !strings.HasPrefix(s.Next, "carried: busy; next at ") {
+		t.Errorf("next is %q, of whom this run does not carry on", s.Next)
+	}
 }

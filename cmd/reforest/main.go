@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -96,7 +95,7 @@ func printError(env *environment, root *cobra.Command, code int, err error) {
 		_ = json.NewEncoder(env.stderr).Encode(exitLine(code, err))
 		return
 	}
-	if errors.Is(err, errInterrupted) {
+	if code == exitInterrupted {
 		env.say("Interrupted; run the same command again to go on.")
 		return
 	}
@@ -105,6 +104,9 @@ func printError(env *environment, root *cobra.Command, code int, err error) {
 
 // exitLine is an error as --json prints it.
 func exitLine(code int, err error) map[string]any {
+	if code == exitInterrupted {
+		err = errInterrupted // whatever it broke off
+	}
 	line := map[string]any{"message_type": "exit_error", "code": code, "message": err.Error()}
 	if e := asError(err); e != nil && e.Hint != "" {
 		line["hint"] = e.Hint
