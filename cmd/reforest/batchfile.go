@@ -83,8 +83,8 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 // namedBatch reads the batch file, or, where there is none of that name, stands for the
 // batch of the store that has it.
 func namedBatch(c *config, name string) (b plannedBatch, err error) {
-	base := filepath.Base(name)
-	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(base), Name: base}}
+	given := givenName(name)
+	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(given), Name: given}}
 	if info, err := os.Stat(name); err == nil && !info.IsDir() {
 		if b, err = readBatch(c, name); err != nil {
 			return b, err
@@ -96,17 +96,15 @@ func namedBatch(c *config, name string) (b plannedBatch, err error) {
 	return b, nil
 }
 
-// onRecord finds the batch in the store by its name, or by its file's. A name may have dots
-// of its own: what follows the last is left out where it is the ending of a file alone, or
-// "wave.2" would mean the batch "wave".
-func onRecord(ctx context.Context, st *store.Store, name string) (batch.Batch, error) {
+// givenName is the name of a batch that is given by its name, or by its file's. A name may
+// have dots of its own: what follows the last is left out where it is the ending of a file
+// alone, or "wave.2" would mean the batch "wave".
+func givenName(name string) string {
 	base := filepath.Base(name)
-	found, err := st.Batch(ctx, base)
-	ending := strings.ToLower(filepath.Ext(base))
-	if errors.Is(err, store.ErrNotFound) && oneOf(ending, ".csv", ".txt") {
-		return st.Batch(ctx, batchName(base))
+	if oneOf(strings.ToLower(filepath.Ext(base)), ".csv", ".txt") {
+		return batchName(base)
 	}
-	return found, err
+	return base
 }
 
 // notBegun says that the store, which may be nil, knows nothing of the batch.
@@ -119,7 +117,7 @@ func (b *plannedBatch) begun(ctx context.Context, st *store.Store) error {
 	if st == nil {
 		return b.notBegun()
 	}
-	found, err := onRecord(ctx, st, b.Name)
+	found, err := st.Batch(ctx, b.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return b.notBegun()
 	}

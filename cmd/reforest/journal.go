@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +98,7 @@ func (o *journalOptions) moves(ctx context.Context, st *store.Store, args []stri
 	if len(args) == 0 {
 		return nil, nil
 	}
-	name := filepath.Base(args[0])
+	name := givenName(args[0])
 	b := plannedBatch{Batch: batch.Batch{ID: batch.ID(name), Name: name}}
 	if err := b.begun(ctx, st); err != nil {
 		return nil, err

@@ -79,9 +79,9 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	if len(moves) > 0 {
 		return statusOfOne(ctx, env, options, st, latest(moves))
 	}
-	found, err := onRecord(ctx, st, name)
+	found, err := st.Batch(ctx, givenName(name))
 	if errors.Is(err, store.ErrNotFound) {
-		if last, checked, err := st.LastCheck(ctx, batch.ID(name)); checked || err != nil {
+		if last, checked, err := st.LastCheck(ctx, batch.ID(givenName(name))); checked || err != nil {
 			return errors.Join(err, statusOfChecked(env, options, name, last))
 		}
 		return fmt.Errorf("nobody in any batch is known by %s, and there is no batch of that name", printable(name))

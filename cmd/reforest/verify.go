@@ -45,9 +45,9 @@ EXIT STATUS
 
 func runVerify(ctx context.Context, env *environment, options *verifyOptions, name string) error {
 	return withStore(ctx, options.globalOptions, func(st *store.Store) error {
-		found, err := onRecord(ctx, st, name)
+		found, err := st.Batch(ctx, givenName(name))
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("batch %q has not begun, so that nothing of it can be verified; what was staged is compared by: reforest stage BATCH --dry-run", printable(name))
+			return fmt.Errorf("batch %q has not begun, so that nothing of it can be verified; what was staged is compared by: reforest stage BATCH --dry-run", printable(givenName(name)))
 		}
 		if err != nil {
 			return err
