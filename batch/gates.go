@@ -76,6 +76,9 @@ func (m *Mover) stopped(moves []Move) string {
 	if m.StopAfter == 0 || failed < m.StopAfter {
 		return ""
 	}
+	if failed == 1 {
+		return fmt.Sprintf("a mailbox of the batch has failed, or steps back: no further switch begins (switch.stop_after: %d)", m.StopAfter)
+	}
 	return fmt.Sprintf("%d mailboxes of the batch have failed, or step back: no further switch begins (switch.stop_after: %d)", failed, m.StopAfter)
 }
 
@@ -195,7 +198,7 @@ func (m *Mover) roomy(ctx context.Context, w *work) (Verdict, error) {
 		}
 		return &migrate.Error{
 			Op: "room at the target", Reach: migrate.OneMailbox, Retry: migrate.Later,
-			Err:  fmt.Errorf("the target mailbox has room for %d bytes, fewer than %d (switch.room): new mail would not reach it", free, m.Room),
+			Err:  fmt.Errorf("the target mailbox has room for %d bytes, fewer than %d (switch.room_mb): new mail would not reach it", free, m.Room),
 			Hint: "raise its quota",
 		}
 	})

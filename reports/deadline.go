@@ -30,14 +30,22 @@ func Deadline(m batch.Move, facts []batch.Fact, now time.Time) string {
 // RollbackCommand is the command that takes the move back, or goes on with that. It can be
 // pasted into any shell: what one of them would not take as it stands is put in other words.
 func RollbackCommand(m batch.Move, batchName string) string {
-	name := batchName
+	return "reforest rollback " + pasted(batchName) + " --only " + whom(m)
+}
+
+// SwitchCommand is the command that goes on with the switches of a batch. It can be pasted
+// as RollbackCommand can.
+func SwitchCommand(batchName string) string { return "reforest switch " + pasted(batchName) }
+
+// pasted is a batch's name as any shell takes it.
+func pasted(batchName string) string {
 	switch {
-	case name == "" || strings.HasPrefix(name, "-") || hasOther(name, quotable):
-		name = "BATCH"
-	case hasOther(name, plain):
-		name = `"` + name + `"`
+	case batchName == "" || strings.HasPrefix(batchName, "-") || hasOther(batchName, quotable):
+		return "BATCH"
+	case hasOther(batchName, plain):
+		return `"` + batchName + `"`
 	}
-	return "reforest rollback " + name + " --only " + whom(m)
+	return batchName
 }
 
 // whom is a name of the person that needs no quotes.

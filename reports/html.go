@@ -44,6 +44,9 @@ func pageTime(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2006-01-02 15:04:05 -07:00")
 }
 
+// Number is the move's place in the batch, from 1, as people count.
+func (m *Move) Number() int { return m.Seq + 1 }
+
 // Mailbox is who the move is of, as the page heads it.
 func (m *Move) Mailbox() string {
 	for _, name := range []string{m.DisplayName, m.Mail} {

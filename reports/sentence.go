@@ -229,10 +229,13 @@ func (m told) failed() string {
 	return text + "."
 }
 
-// progress tells of items and skips.
+// progress tells of items and skips. Of a move that has come to its end the total is not
+// told: what was copied back from the target before, by a rollback, counts in it and is not
+// brought over again.
 func progress(m batch.Move) string {
 	text := count(m.Items, "item", "items")
-	if m.TotalItems > m.Items+m.Skips {
+	ended := m.State == batch.Moved || m.State == batch.MovedWithSkips
+	if !ended && m.TotalItems > m.Items+m.Skips {
 		text = group(m.Items) + " of " + count(m.TotalItems, "item", "items")
 	}
 	text += " " + haveVerb(m.Items) + " been brought over"

@@ -51,6 +51,9 @@ func TestSentence(t *testing.T) {
 		{"moved", change(func(m *batch.Move) {
 			m.State, m.Phase, m.TotalItems, m.Skips, m.EndedAt = batch.Moved, batch.PhaseDone, 18204, 0, began.Add(time.Hour)
 		}), nil},
+		{"moved again after a rollback", change(func(m *batch.Move) {
+			m.State, m.Phase, m.Items, m.TotalItems, m.Skips, m.EndedAt = batch.Moved, batch.PhaseDone, 26, 27, 0, began.Add(time.Hour)
+		}), nil},
 		{"moved, no name", batch.Move{Mail: "x@y", State: batch.Moved, Items: 1, TotalItems: 1}, nil},
 		{"moved with skips", change(func(m *batch.Move) {
 			m.State, m.Phase, m.EndedAt = batch.MovedWithSkips, batch.PhaseDone, began.Add(time.Hour)

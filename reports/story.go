@@ -97,10 +97,13 @@ func (t *storyteller) clause(i int) string {
 	case batch.FactLetIn:
 		return "the owner was let into the old mailbox again at " + at
 	case batch.FactReturned:
-		return t.since(i, "the source delivers"+t.again(i)+" since ", "the source delivered"+t.again(i)+" from ", batch.FactForwards) + at
+		if !forwarded(t.facts[:i]) { // it may have delivered all the time
+			return "the source was seen to deliver at " + at
+		}
+		return t.since(i, "the source delivers again since ", "the source delivered again from ", batch.FactForwards) + at
 	case batch.FactSentBack:
 		if !t.delivered(i) {
-			return t.since(i, "the target forwards since ", "the target forwarded from ", batch.FactDelivers) + at
+			return "the target was seen to forward at " + at // it may have done so all the time
 		}
 		return "the target delivered until " + at + t.since(i, " and forwards since", " and then forwarded", batch.FactDelivers)
 	case batch.FactCopiedBack:
@@ -117,14 +120,6 @@ func (t *storyteller) since(i int, still, over string, ends ...batch.FactKind) s
 		return over
 	}
 	return still
-}
-
-// again is said where the source forwarded before.
-func (t *storyteller) again(i int) string {
-	if forwarded(t.facts[:i]) {
-		return " again"
-	}
-	return ""
 }
 
 // delivered reports whether the target delivered before it was made to forward.

@@ -83,9 +83,9 @@ func (b *plannedBatch) known(ctx context.Context, st *store.Store) error {
 // namedBatch reads the batch file, or, where there is none of that name, stands for the
 // batch of the store that has it.
 func namedBatch(c *config, name string) (b plannedBatch, err error) {
-	id := batchName(name)
-	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(id), Name: id}}
-	if _, err := os.Stat(name); err == nil {
+	given := givenName(name)
+	b = plannedBatch{Batch: batch.Batch{ID: batch.ID(given), Name: given}}
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
 		if b, err = readBatch(c, name); err != nil {
 			return b, err
 		}
@@ -94,6 +94,17 @@ func namedBatch(c *config, name string) (b plannedBatch, err error) {
 		return b, b.notBegun() // a store is not made for asking
 	}
 	return b, nil
+}
+
+// givenName is the name of a batch that is given by its name, or by its file's. A name may
+// have dots of its own: what follows the last is left out where it is the ending of a file
+// alone, or "wave.2" would mean the batch "wave".
+func givenName(name string) string {
+	base := filepath.Base(name)
+	if oneOf(strings.ToLower(filepath.Ext(base)), ".csv", ".txt") {
+		return batchName(base)
+	}
+	return base
 }
 
 // notBegun says that the store, which may be nil, knows nothing of the batch.
@@ -113,8 +124,8 @@ func (b *plannedBatch) begun(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if b.Digest == "" {
-		b.Digest = found.Digest
+	if b.Digest == "" { // named without its file
+		b.Batch = found
 	}
 	return b.known(ctx, st)
 }

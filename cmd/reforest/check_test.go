@@ -85,7 +85,7 @@ func TestCheckIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.reforest(t, "status", "tonight").wants(t, exitDone, "it is stale: it is 8 days old")
-	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "is stale (it is 8 days old) and is run again")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "is stale (it is 8 days old); everything is checked again")
 	again, _ := r.lastCheck(t)
 	if time.Since(again.At) > time.Hour {
 		t.Errorf("the run did not check again: %v", again.At)

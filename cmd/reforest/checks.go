@@ -52,10 +52,10 @@ func saysOfLastCheck(ctx context.Context, env *environment, st *store.Store, b p
 	}
 	at := last.At.Local().Format(time.DateTime)
 	if why := last.Stale(b.Digest, time.Now()); why != "" {
-		env.say("The check of %s is stale (%s) and is run again.", at, why)
+		env.say("The check of %s is stale (%s); everything is checked again.", at, why)
 		return nil
 	}
-	env.say("Checked on %s (%s); it is run again.", at, outcomeOf(last))
+	env.say("Checked on %s (%s); everything is checked again.", at, outcomeOf(last))
 	return nil
 }
 

@@ -34,6 +34,8 @@ type display struct {
 	json  bool
 	store *store.Store
 	batch batch.ID
+	over  bool                     // no run is at work on the batch
+	on    func(batch.Move) bool    // whether the run carries the move on; nil: all of the batch
 	bar   *progressbar.ProgressBar // nil where nobody sits at a terminal
 	mu    sync.Mutex               // held while writing
 }
@@ -108,6 +110,9 @@ func (d *display) snapshot(ctx context.Context) (s snapshot, err error) {
 		if err != nil {
 			return s, err
 		}
+		if d.over || d.on != nil && !d.on(move) {
+			move = atRest(move)
+		}
 		s.add(move)
 	}
 	return s, nil
@@ -131,13 +136,17 @@ func (s *snapshot) add(move batch.Move) {
 		s.RolledBack++
 	case batch.Waiting:
 		s.Waiting++
-		if s.Next == "" || move.NextAt.Before(s.nextAt) {
+		if s.Next == "" || sooner(move.NextAt, s.nextAt) {
 			s.nextAt = move.NextAt
-			s.Next = fmt.Sprintf("%s: %s; next at %s", nameOf(move), move.Reason, clock(move.NextAt))
+			s.Next = nameOf(move) + ": " + joined(move.Reason, nextWords(move))
 		}
 	}
 	s.among(move)
 }
+
+// sooner compares times of next attempts; none, of whom nobody carries on now, is later than
+// any.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
 // among counts the people who are told of beside the states.
 func (s *snapshot) among(move batch.Move) {
@@ -301,7 +310,6 @@ func nameOf(move batch.Move) string {
 	return move.Identity
 }
 
-// clock prints a time of day in the operator's zone.
 // clock writes a time as whoever reads it now has it, with the day where it is another.
 func clock(t time.Time) string { return clockAt(t, time.Now()) }
 

@@ -18,7 +18,7 @@ func mixed() []batch.Move {
 	return []batch.Move{
 		{Identity: "anna", State: batch.Moved, Phase: batch.PhaseDone, KeptUntil: soon.AddDate(0, 0, 30)},
 		{Identity: "bjorn", State: batch.MovedWithSkips, Phase: batch.PhaseDone, KeptUntil: soon.AddDate(0, 0, 29), Skips: 1},
-		{Identity: "carla", State: batch.Failed, Phase: batch.PhaseSwitch, Cause: "dc2 is read only"},
+		{Identity: "carla", State: batch.Failed, Phase: batch.PhaseSwitch, Cause: "dc2 is read only", Reason: "gave up", Hint: "ask its owner"},
 		{
 			Identity: "dora", State: batch.Waiting, Phase: batch.PhaseSwitch, Step: batch.StepGate, NextAt: soon,
 			Reason: "waits for those who go first: anna",
@@ -93,7 +93,8 @@ func TestSnapshotAsJSON(t *testing.T) {
 func TestNotesOfAMixedBatch(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"anna": "", "bjorn": "", "carla": "", "fritz": "", "lena": "",
+		"anna": "", "bjorn": "", "fritz": "", "lena": "",
+		"carla": "gave up; what to do: ask its owner",
 		"dora":  "waits for those who go first: anna; next at T",
 		"emil":  "held back: carla goes first (switch.canary: 3), and is failed",
 		"gerd":  "steps back: dc3 does not answer; the target is told to forward to the old mailbox again",
@@ -109,7 +110,7 @@ func TestNotesOfAMixedBatch(t *testing.T) {
 			note = strings.Replace(note, clock(at), "T", 1)
 		}
 		got[move.Identity] = note
-		if table := movesTable([]batch.Move{move}, nil); !strings.Contains(table, string(move.State)) {
+		if table := movesTable([]batch.Move{move}, nil, true); !strings.Contains(table, string(move.State)) {
 			t.Errorf("%s has no line in the table:\n%s", move.Identity, table)
 		}
 	}

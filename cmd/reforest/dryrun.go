@@ -131,7 +131,7 @@ func originText(mod directory.Mod) string {
 
 // planLine is a plan as --json prints it.
 func planLine(what string, pair directory.Pair, plan directory.Plan) map[string]any {
-	line := map[string]any{"message_type": "plan", "what": what, "changes": plan.Changes, "findings": []findingLine{}}
+	line := map[string]any{"message_type": "plan", "what": what, "changes": listed(plan.Changes)}
 	if pair.Source != nil {
 		line["source"], line["person"], line["evidence"] = pair.Source.DN, pair.Source.GUID, pair.Evidence
 	}
@@ -145,6 +145,9 @@ func planLine(what string, pair directory.Pair, plan directory.Plan) map[string]
 	line["findings"] = findings
 	return line
 }
+
+// listed is the list as JSON has it where it is empty, too: [] and not null.
+func listed[T any](list []T) []T { return append([]T{}, list...) }
 
 // valuesText prints values as text, or as hexadecimal digits where they are not.
 func valuesText(mod directory.Mod) string {

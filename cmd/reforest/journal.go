@@ -28,10 +28,10 @@ func newJournalCommand(env *environment, global *globalOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "journal [BATCH] --side source|target",
 		Short: "Write the directory changes on record, as LDIF or JSON",
-		Long: `Write to standard output what was changed in one forest and has not been taken back since:
-by the moves of a batch, or by those of it whom --only names; without a batch everything
-on record, staging and cleaning included. The oldest comes first. With --undo the way back
-is written instead, the newest first. Only what is known to have been carried out is on
+		Long: `Write to standard output what was changed in one forest: by the moves of a batch and their
+rollbacks, or by those of them whom --only names; without a batch everything on record,
+staging and cleaning included, but for what "stage --undo" has taken back. The oldest comes
+first. With --undo the way back is written instead, the newest first. Only what is known to have been carried out is on
 record; passwords are not.
 
 LDIF is what ldapmodify takes. To give a forest back what a batch changed in it, when
@@ -41,7 +41,11 @@ nothing else can:
   ldapmodify -H ldaps://dc1.alpine.example -x -D 'ALPINE\admin' -W -f undo.ldif
 
 It says what stood there before, and does not look at what stands there now: prefer
-"reforest rollback", which does, and which brings the content back as well.
+"reforest rollback", which does, and which brings the content back as well. The way back
+at the target ends with the deletion of every object that was made there, and with it of
+access to its mailbox and to all mail that has arrived in it. reforest is not told what
+ldapmodify does: "reforest status" goes on saying what reforest did; "reforest verify"
+tells the difference.
 
 EXIT STATUS
   0 written; 1 there is no store; 10 usage or configuration`,
@@ -94,7 +98,7 @@ func (o *journalOptions) moves(ctx context.Context, st *store.Store, args []stri
 	if len(args) == 0 {
 		return nil, nil
 	}
-	name := batchName(args[0])
+	name := givenName(args[0])
 	b := plannedBatch{Batch: batch.Batch{ID: batch.ID(name), Name: name}}
 	if err := b.begun(ctx, st); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -93,14 +92,26 @@ func execute(ctx context.Context, env *environment, args []string) int {
 // printError says what went wrong: in words, or as an object where --json was asked.
 func printError(env *environment, root *cobra.Command, code int, err error) {
 	if asJSON, flagErr := root.PersistentFlags().GetBool("json"); flagErr == nil && asJSON {
-		_ = json.NewEncoder(env.stderr).Encode(map[string]any{"message_type": "exit_error", "code": code, "message": err.Error()})
+		_ = json.NewEncoder(env.stderr).Encode(exitLine(code, err))
 		return
 	}
-	if errors.Is(err, errInterrupted) {
+	if code == exitInterrupted {
 		env.say("Interrupted; run the same command again to go on.")
 		return
 	}
 	env.say("reforest: %s", explain(err))
+}
+
+// exitLine is an error as --json prints it.
+func exitLine(code int, err error) map[string]any {
+	if code == exitInterrupted {
+		err = errInterrupted // whatever it broke off
+	}
+	line := map[string]any{"message_type": "exit_error", "code": code, "message": err.Error()}
+	if e := asError(err); e != nil && e.Hint != "" {
+		line["hint"] = e.Hint
+	}
+	return line
 }
 
 // explain adds the hint of the adapter, if it has one.

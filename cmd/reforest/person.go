@@ -39,17 +39,20 @@ func (p person) lines() []string {
 	return lines
 }
 
-// sentence says in which mailbox the person works, and if nobody is at work on the move.
+// sentence says in which mailbox the person works, and if nobody is at work on the move how
+// it goes on.
 func (p person) sentence() string {
-	text := reports.Sentence(p.move, p.facts, p.now)
-	begun := p.move.State != batch.Planned || !p.move.StartedAt.IsZero()
-	switch {
-	case p.working || p.move.State.Ended() || !begun:
-		return text
-	case p.move.Phase == batch.PhaseRollback:
-		return text + " No run is at work on it now; it goes on with: " + p.rollback()
+	if p.working {
+		return reports.Sentence(p.move, p.facts, p.now)
 	}
-	return text + " No run is at work on it now; it goes on with the next."
+	text := reports.Sentence(atRest(p.move), p.facts, p.now)
+	switch {
+	case p.move.State == batch.Failed:
+		return text + " Once that is mended it is tried again with: " + goOnWith(p.move, string(p.move.Batch))
+	case p.move.State.Ended() || !begun(p.move):
+		return text
+	}
+	return text + " No run is at work on it now; it goes on with: " + goOnWith(p.move, string(p.move.Batch))
 }
 
 func (p person) deadline() string { return reports.Deadline(p.move, p.facts, p.now) }
@@ -71,13 +74,16 @@ func (p person) line() map[string]any {
 	if move.Phase == batch.PhaseRollback {
 		move.Cause = "" // of no switch that steps back
 	}
-	for name, text := range map[string]string{"step": move.Step, "cause": move.Cause, "timeline": story, "deadline": deadline} {
+	for name, text := range map[string]string{"step": move.Step, "cause": move.Cause, "hint": move.Hint, "timeline": story, "deadline": deadline} {
 		if text != "" {
 			line[name] = text
 		}
 	}
 	if deadline != "" || move.Phase == batch.PhaseRollback && !move.State.Ended() {
 		line["rollback"] = p.rollback()
+	}
+	if !p.working {
+		move = atRest(move)
 	}
 	for name, at := range map[string]time.Time{
 		"next_at": move.NextAt, "started_at": move.StartedAt, "ended_at": move.EndedAt, "kept_until": move.KeptUntil,

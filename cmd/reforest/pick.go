@@ -17,7 +17,7 @@ type pick struct {
 	ids   []batch.MoveID // theirs; none: everybody of the batch
 	some  bool           // --only named them
 	kind  batch.RunKind
-	left  map[leaving][]string // names of those who are left, by why
+	left  map[leaving][]batch.Move // those who are left, by why
 }
 
 // A leaving is why a run leaves somebody as they are, in words that follow their names.
@@ -26,7 +26,7 @@ type leaving string
 // The reasons.
 const (
 	leftOnWayBack  leaving = "on the way back, and left; reforest rollback with --only goes on with it"
-	leftRolledBack leaving = "rolled back, and left at the source; --only names who is to be moved again"
+	leftRolledBack leaving = "rolled back, and left at the source; reforest sync or run moves again whom --only names"
 	leftUnready    leaving = "not ready, and left; reforest sync brings the content up to date"
 	leftSwitched   leaving = "switched already, or about to be, and left; reforest switch goes on"
 	leftMoved      leaving = "moved already"
@@ -46,10 +46,10 @@ func pickFor(ctx context.Context, options *runOptions, conn *connection, st *sto
 			return pick{}, err
 		}
 	}
-	p := pick{of: b, some: len(options.only) > 0, kind: options.kind, left: map[leaving][]string{}}
+	p := pick{of: b, some: len(options.only) > 0, kind: options.kind, left: map[leaving][]batch.Move{}}
 	for _, move := range named {
 		if why := leaves(options.kind, move, p.some); why != "" {
-			p.left[why] = append(p.left[why], nameOf(move))
+			p.left[why] = append(p.left[why], move)
 			continue
 		}
 		p.moves = append(p.moves, move)
@@ -126,8 +126,8 @@ func (p pick) nobody() bool { return len(p.moves) == 0 && (p.some || p.kind != b
 // tell says who is left, and why.
 func (p pick) tell(env *environment) {
 	for _, why := range leavings() {
-		if names := p.left[why]; len(names) > 0 && (why != leftMoved || p.nobody()) {
-			env.say("%s %s.", printable(someNames(names, "is", "are")), why)
+		if moves := p.left[why]; len(moves) > 0 && (why != leftMoved || p.nobody()) {
+			env.say("%s %s.", printable(someNames(moves, "is", "are")), why)
 		}
 	}
 }
@@ -145,7 +145,8 @@ func (p pick) verdict(env *environment) error {
 const mostNames = 5
 
 // someNames counts people, names the first of them, and ends with the verb that fits.
-func someNames(names []string, one, many string) string {
+func someNames(moves []batch.Move, one, many string) string {
+	names := namesOf(moves)
 	if len(names) == 1 {
 		return names[0] + " " + one
 	}
@@ -154,4 +155,21 @@ func someNames(names []string, one, many string) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return fmt.Sprintf("%d mailboxes (%s) %s", len(names), text, many)
+}
+
+// namesOf returns what people are called, with what the batch file calls them where others
+// have the same name.
+func namesOf(moves []batch.Move) []string {
+	same := map[string]int{}
+	for _, move := range moves {
+		same[nameOf(move)]++
+	}
+	names := make([]string, len(moves))
+	for i, move := range moves {
+		names[i] = nameOf(move)
+		if same[names[i]] > 1 {
+			names[i] += " (" + move.Identity + ")"
+		}
+	}
+	return names
 }

@@ -397,6 +397,13 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 	if ok, err := regexp.MatchString(`come back later.*attempt 1 of 20.*No run is at work on it now`, status.stdout); err != nil || !ok || strings.Count(status.stdout, "\n") != 1 {
 		t.Errorf("status of one who waits: %q", status.stdout)
 	}
+	for _, args := range [][]string{{"status", "tonight"}, {"status"}} {
+		if all := r.reforest(t, args...); strings.Contains(all.stdout, "next at") {
+			t.Errorf("%q promises a time, and nobody is at work:\n%s", args, all.stdout)
+		}
+	}
+	r.reforest(t, "status", "tonight").wants(t, exitDone, "To go on: reforest sync or reforest run, with the batch file (")
+	r.reforest(t, "status").wants(t, exitDone, "no run is at work on it")
 	r.edit(t, "00:00:10", "00:00:01")
 	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson)
 	r.allMoved(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -23,8 +24,8 @@ func newReportCommand(env *environment, global *globalOptions) *cobra.Command {
 		Use:   "report [RUN]",
 		Short: "Write the report of a run to standard output",
 		Long: `Write the report of a run, made from the store, to standard output. Without a run: of the
-latest. "reforest run" has saved the same report already; this makes it again, also of a
-run that was killed. The XML is described by reports/run.xsd (--format xsd writes it).
+latest. Every run, sync, switch and rollback has saved the same report already; this makes
+it again, also of a run that was killed. With --json it is one line, as all results are. The XML is described by reports/run.xsd (--format xsd writes it).
 
 EXIT STATUS
   0 written; 1 there is no such run; 10 usage or configuration`,
@@ -63,6 +64,12 @@ func writeReport(ctx context.Context, env *environment, options *reportOptions, 
 	}
 	if err != nil {
 		return err
+	}
+	if options.json {
+		return json.NewEncoder(env.stdout).Encode(struct {
+			MessageType string `json:"message_type"`
+			*reports.Report
+		}{"report", report})
 	}
 	return report.Write(env.stdout, reports.Format(options.format))
 }

@@ -93,6 +93,7 @@ func TestRollbackRefuses(t *testing.T) {
 		got := r.reforest(t, "rollback", "tonight", "--only", anna+","+bjorn, how)
 		got.wants(t, exitForbidden, "rollback.changed", "source", string(source), "targetAddress", "anna@elsewhere.test", "nothing was changed")
 	}
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run", "--json").wants(t, exitForbidden, `"changes":[]`)
 	r.reforest(t, "rollback", "tonight", "--only", chloe, "--yes").wants(t, exitForbidden, "rollback.not-begun")
 	if diff := cmp.Diff(before, r.trace(t)); diff != "" {
 		t.Errorf("something was changed:\n%s", diff)
@@ -211,12 +212,12 @@ func TestKilledRollbackGoesOn(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 	before := r.entryOf(t, directory.Source, anna).First("uSNChanged")
-	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitDone, "on the way back, and left", "reforest rollback")
+	r.reforest(t, "run", demoBatch, "--yes").wants(t, exitNeedsPerson, "on the way back, and left", "reforest rollback")
 	r.reforest(t, "switch", "tonight", "--yes", "--only", anna).wants(t, exitNeedsPerson, "on the way back, and left")
 	if after := r.entryOf(t, directory.Source, anna).First("uSNChanged"); after != before {
 		t.Errorf("others have changed the source: %s, %s", before, after)
 	}
-	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run").wants(t, exitDone, "on the way back already")
+	r.reforest(t, "rollback", "tonight", "--only", anna, "--dry-run").wants(t, exitDone, "on the way back already, and goes on: what reached the new mailbox is copied back")
 	r.reforest(t, "rollback", "tonight", "--only", anna, "--yes").wants(t, exitDone, "on the way back already", "Rolled back")
 	r.delivers(t, anna, directory.Source)
 	if diff := cmp.Diff(map[string]int{"3": 1}, held(r.Source.Mail, anna)); diff != "" {

@@ -78,9 +78,9 @@ To do the same in two steps, content first and the switch on another night, see
 "reforest sync" and "reforest switch".
 
 EXIT STATUS
-  0 every mailbox is moved; 3 some mailboxes or items need a person, or were not switched
-  because of those who went first (switch.canary) or of too many failures
-  (switch.stop_after); 4 preflight forbids the run, nothing was changed; 10 usage or
+  0 every mailbox is moved, or was rolled back before; 3 some mailboxes or items need a
+  person, are on the way back, or were not switched because of those who went first
+  (switch.canary) or of too many failures (switch.stop_after); 4 preflight forbids the run, nothing was changed; 10 usage or
   configuration; 11 another run is working on the store; 12 a server refused the
   credentials; 130 interrupted, run it again to go on; 1 any other error`,
 		Example: "  reforest run tonight.csv --dry-run\n  reforest run tonight.csv --yes\n  reforest run tonight.csv --only anna.berg@alpine.example",

@@ -29,6 +29,7 @@ func newRunner(env *environment, options *runOptions, c *config, st *store.Store
 	r := &runner{env: env, options: options, config: c, store: st, conn: conn, pick: p}
 	r.id = batch.RunID(time.Now().UTC().Format("2006-01-02T15-04-05.000Z"))
 	r.show = newDisplay(env, options.json, st, p.of.ID)
+	r.show.on = p.has
 	return r
 }
 
@@ -106,7 +107,7 @@ func (r *runner) outcome(ctx context.Context, failure error) (batch.Outcome, err
 	if failure != nil {
 		return batch.Broken, failure
 	}
-	r.tally = tally{kind: r.options.kind}
+	r.tally = tally{kind: r.options.kind, needy: len(r.pick.left[leftOnWayBack])}
 	for move, err := range r.store.Moves(ctx, batch.Query{Batch: r.pick.of.ID}) {
 		if err != nil {
 			return batch.Broken, err

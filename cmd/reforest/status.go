@@ -79,9 +79,9 @@ func statusOf(ctx context.Context, env *environment, options *globalOptions, st 
 	if len(moves) > 0 {
 		return statusOfOne(ctx, env, options, st, latest(moves))
 	}
-	found, err := st.Batch(ctx, name)
+	found, err := st.Batch(ctx, givenName(name))
 	if errors.Is(err, store.ErrNotFound) {
-		if last, checked, err := st.LastCheck(ctx, batch.ID(name)); checked || err != nil {
+		if last, checked, err := st.LastCheck(ctx, batch.ID(givenName(name))); checked || err != nil {
 			return errors.Join(err, statusOfChecked(env, options, name, last))
 		}
 		return fmt.Errorf("nobody in any batch is known by %s, and there is no batch of that name", printable(name))
@@ -234,7 +234,11 @@ func outcomeWords(run batch.Run, working bool) string {
 
 // tableOfBatch prints a batch's mailboxes and its runs.
 func tableOfBatch(ctx context.Context, env *environment, st *store.Store, b batch.Batch, moves []batch.Move, working bool) error {
-	lines := append([]string{movesTable(moves, nil)}, deadlineLines(b.Name, moves, time.Now())...)
+	lines := []string{movesTable(moves, nil, working)}
+	if !working {
+		lines = append(lines, goOnLines(b.Name, moves)...)
+	}
+	lines = append(lines, deadlineLines(b.Name, moves, time.Now())...)
 	last, checked, err := st.LastCheck(ctx, b.ID)
 	if err != nil {
 		return err
@@ -262,7 +266,11 @@ func statusOfAll(ctx context.Context, env *environment, options *globalOptions, 
 		env.say("No batch has begun. What is staged, and what has changed since, is told by: reforest stage --all --dry-run")
 	}
 	for _, b := range batches {
-		s, err := (&display{store: st, batch: b.ID}).snapshot(ctx)
+		working, err := working(ctx, st, b.ID)
+		if err != nil {
+			return err
+		}
+		s, err := (&display{store: st, batch: b.ID, over: !working}).snapshot(ctx)
 		if err != nil {
 			return err
 		}
@@ -270,14 +278,23 @@ func statusOfAll(ctx context.Context, env *environment, options *globalOptions, 
 			s.MessageType = "batch"
 			err = json.NewEncoder(env.stdout).Encode(struct {
 				snapshot
-				Batch string `json:"batch"`
-			}{s, b.Name})
+				Batch     string `json:"batch"`
+				RunAtWork bool   `json:"run_at_work"`
+			}{s, b.Name, working})
 		} else {
-			_, err = fmt.Fprintf(env.stdout, "%s: %s\n", b.Name, printable(s.String()))
+			_, err = fmt.Fprintf(env.stdout, "%s: %s%s\n", b.Name, printable(s.String()), atWork(s, working))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// atWork says that nobody is at work on a batch although somebody has to be.
+func atWork(s snapshot, working bool) string {
+	if working || s.Moving-s.Ready+s.Waiting == 0 {
+		return ""
+	}
+	return "; no run is at work on it"
 }

@@ -45,6 +45,9 @@ func TestStatusTellsTheSwitch(t *testing.T) {
 	r.reforest(t, "status", "tonight").wants(t, exitDone, "(run): complete", "1 can be taken back")
 	r.reforest(t, "status", "tonight", "--json").wants(t, exitDone, `"message_type":"run"`, `"kind":"run"`)
 	r.reforest(t, "status", "--json").wants(t, exitDone, `"rolled_back":0`)
+	if got := r.reforest(t, "report", "--json"); !strings.HasPrefix(got.stdout, `{"message_type":"report",`) || strings.Count(got.stdout, "\n") != 1 {
+		t.Errorf("the report as JSON is not one line with its message_type:\n%.300s", got.stdout)
+	}
 	r.afterTheDeadline(t)
 }
 

@@ -21,6 +21,7 @@ const mostSkips = 20
 
 // summary prints what became of each mailbox, and where the reports are.
 func (d *display) summary(ctx context.Context, report *reports.Report, paths []string) error {
+	d.over = true
 	moves, err := movesOf(ctx, d.store, batch.Query{Batch: d.batch})
 	if err != nil {
 		return err
@@ -39,9 +40,10 @@ func (d *display) summary(ctx context.Context, report *reports.Report, paths []s
 		}{s, report.Run, report.Kind, paths})
 	}
 	lines := []string{
-		movesTable(moves, waitsOf(report)),
+		movesTable(moves, waitsOf(report), false),
 		s.ending(skips(moves)),
 	}
+	lines = append(lines, goOnLines(report.Batch, moves)...)
 	lines = append(lines, deadlineLines(report.Batch, moves, time.Now())...)
 	lines = append(lines, skipLines(report)...)
 	for _, p := range paths {
@@ -135,8 +137,9 @@ func skips(moves []batch.Move) (n int64) {
 	return n
 }
 
-// movesTable draws one line a mailbox. notes are by the move's place in the batch.
-func movesTable(moves []batch.Move, notes map[int]string) string {
+// movesTable draws one line a mailbox. notes are by the move's place in the batch; working
+// says that a run is at work on it.
+func movesTable(moves []batch.Move, notes map[int]string, working bool) string {
 	text.DisableColors() // colours would end up in files and mails
 	w := table.NewWriter()
 	w.SetStyle(table.StyleLight)
@@ -148,16 +151,12 @@ func movesTable(moves []batch.Move, notes map[int]string) string {
 		right = append(right, table.ColumnConfig{Number: number, Align: text.AlignRight})
 	}
 	w.SetColumnConfigs(append(right, table.ColumnConfig{Number: 6, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}))
-	names := map[string]int{}
-	for _, move := range moves {
-		names[nameOf(move)]++
-	}
-	for _, move := range moves {
-		name := nameOf(move)
-		if names[name] > 1 {
-			name += " (" + move.Identity + ")"
+	names := namesOf(moves)
+	for i, move := range moves {
+		if !working {
+			move = atRest(move)
 		}
-		w.AppendRow(table.Row{printable(name), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
+		w.AppendRow(table.Row{printable(names[i]), move.State, move.Items, size(move.Bytes), move.Skips, printable(cmp.Or(why(move), notes[move.Seq]))})
 	}
 	return w.Render()
 }
@@ -173,10 +172,20 @@ func why(move batch.Move) string {
 		return "the way back is due"
 	case move.State == batch.Switching:
 		return stepping(move)
-	case move.State == batch.Waiting && !move.NextAt.IsZero():
-		return joined(stepping(move), move.Reason, "next at "+clock(move.NextAt))
+	case move.State == batch.Waiting:
+		return joined(stepping(move), move.Reason, nextWords(move))
+	case move.State == batch.Failed && move.Hint != "":
+		return joined(move.Reason, "what to do: "+move.Hint)
 	}
 	return move.Reason
+}
+
+// nextWords tell when an attempt is made again; "" where that is not known.
+func nextWords(move batch.Move) string {
+	if move.NextAt.IsZero() {
+		return ""
+	}
+	return "next at " + clock(move.NextAt)
 }
 
 // stepping says where in a switch or a rollback the move is, and why if it steps back.

@@ -41,7 +41,7 @@ EXIT STATUS
 			return runRun(cmd.Context(), env, options, args[0])
 		},
 	}
-	options.addFlags(cmd, "print what a switch would change now and what forbids it, and change nothing")
+	options.addFlags(cmd, "print what a switch would change in the directories now and what forbids that, and change nothing")
 	return cmd
 }
 
@@ -70,7 +70,7 @@ func printSwitches(ctx context.Context, env *environment, options *runOptions, c
 	if who.nobody() {
 		return who.verdict(env)
 	}
-	env.say("Content would be brought up to date before, and late mail fetched between. Nothing was changed.")
+	env.say("Content would be brought up to date before, and late mail fetched between. Whose turn it is, what is left to copy, room at the target and the way of the mail are looked at when the switch begins, and not here. Nothing was changed.")
 	if stopped > 0 {
 		return &exitError{exitNeedsPerson, fmt.Errorf("%s cannot be switched as things are", mailboxesText(stopped))}
 	}

@@ -115,8 +115,11 @@ func (c *config) switchWords() []string {
 }
 
 func canaryWords(n int) string {
-	if n == 0 {
+	switch n {
+	case 0:
 		return "Nobody goes first: all who are ready are switched side by side."
+	case 1:
+		return "The first of a batch is switched first, the others once it is moved."
 	}
 	return fmt.Sprintf("The first %d of a batch are switched first, the others once all of these are moved.", n)
 }
@@ -124,6 +127,9 @@ func canaryWords(n int) string {
 func stopWords(n int) string {
 	if n == 0 {
 		return "Switches go on however many mailboxes fail."
+	}
+	if n == 1 {
+		return "No further switch begins once a mailbox of the batch has failed."
 	}
 	return fmt.Sprintf("No further switch begins once %d of a batch have failed.", n)
 }

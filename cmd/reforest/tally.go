@@ -10,11 +10,11 @@ import (
 // A tally is what became of the moves of a run.
 type tally struct {
 	kind  batch.RunKind
-	ready int      // have their content there, and nothing holds them up
-	left  int      // have not come to their end for any other reason
-	needy int      // need a person
-	held  []string // names of those whose switch did not begin
-	why   []string // what held them up, each once
+	ready int          // have their content there, and nothing holds them up
+	left  int          // have not come to their end for any other reason
+	needy int          // need a person
+	held  []batch.Move // those whose switch did not begin
+	why   []string     // what held them up, each once
 }
 
 // add takes over one move as the run left it.
@@ -38,7 +38,7 @@ func (t *tally) addReady(move batch.Move) {
 	case move.Reason == "":
 		t.left++
 	default:
-		t.held = append(t.held, nameOf(move))
+		t.held = append(t.held, move)
 		if !slices.Contains(t.why, move.Reason) {
 			t.why = append(t.why, move.Reason)
 		}
@@ -57,9 +57,10 @@ func (t *tally) outcome(stopping bool) (batch.Outcome, error) {
 	return batch.Complete, nil
 }
 
-// tell says why nobody else was switched.
+// tell says why nobody else was switched, and what it takes.
 func (t *tally) tell(env *environment) {
 	if len(t.held) > 0 {
-		env.say("%s not switched: %s.", printable(someNames(t.held, "was", "were")), printable(strings.Join(t.why, "; ")))
+		env.say("%s not switched: %s. It goes on once who failed or goes first is mended and moved, or with another switch.canary or switch.stop_after.",
+			printable(someNames(t.held, "was", "were")), printable(strings.Join(t.why, "; ")))
 	}
 }

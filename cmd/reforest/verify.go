@@ -45,9 +45,9 @@ EXIT STATUS
 
 func runVerify(ctx context.Context, env *environment, options *verifyOptions, name string) error {
 	return withStore(ctx, options.globalOptions, func(st *store.Store) error {
-		found, err := st.Batch(ctx, batchName(name))
+		found, err := st.Batch(ctx, givenName(name))
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("batch %q has not begun, so that nothing of it can be verified; what was staged is compared by: reforest stage BATCH --dry-run", printable(batchName(name)))
+			return fmt.Errorf("batch %q has not begun, so that nothing of it can be verified; what was staged is compared by: reforest stage BATCH --dry-run", printable(givenName(name)))
 		}
 		if err != nil {
 			return err
@@ -109,10 +109,10 @@ func printVerified(env *environment, options *verifyOptions, findings []migrate.
 			"message_type": "verify", "mailboxes": mailboxes, "findings": len(findings), "needs_person": left > 0,
 		}))
 	} else if err = printFindings(env.stdout, findings); err == nil {
-		_, err = fmt.Fprintf(env.stdout, "Compared both sides of %d mailboxes: %s.\n", mailboxes, agreement(left))
+		_, err = fmt.Fprintf(env.stdout, "Compared both sides of %s: %s.\n", mailboxesText(mailboxes), agreement(left))
 	}
 	if err == nil && left > 0 {
-		return &exitError{exitNeedsPerson, fmt.Errorf("%d things do not agree and need a person; nothing was changed", left)}
+		return &exitError{exitNeedsPerson, fmt.Errorf("%s: that will need a person; nothing was changed", agreement(left))}
 	}
 	return err
 }
@@ -125,8 +125,11 @@ func disagrees(f migrate.Finding) bool {
 }
 
 func agreement(left int) string {
-	if left == 0 {
+	switch left {
+	case 0:
 		return "everything agrees"
+	case 1:
+		return "1 thing does not agree"
 	}
-	return fmt.Sprintf("%d things do not", left)
+	return fmt.Sprintf("%d things do not agree", left)
 }

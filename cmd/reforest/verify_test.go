@@ -150,3 +150,13 @@ func TestVerifyOfThoseUnderWay(t *testing.T) {
 	}
 	r.reforest(t, "verify", demoBatch).wants(t, exitNeedsPerson, "verify.gone", string(twin))
 }
+
+// One thing is told as one.
+func TestAgreement(t *testing.T) {
+	t.Parallel()
+	for left, want := range map[int]string{0: "everything agrees", 1: "1 thing does not agree", 2: "2 things do not agree"} {
+		if got := agreement(left); got != want {
+			t.Errorf("%d: %q, want %q", left, got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"reforest/batch/store"
 	"reforest/directory"
 	"reforest/migrate"
+	"reforest/reports"
 )
 
 // A wayBack plans the rollback of some moves, and shows it.
@@ -28,7 +30,7 @@ func (w *wayBack) show(ctx context.Context, moves []batch.Move) error {
 	forbidden := 0
 	for _, move := range moves {
 		if move.Phase == batch.PhaseRollback {
-			w.env.say("%s is on the way back already, and goes on (%s).", printable(nameOf(move)), backStep(move))
+			w.env.say("%s is on the way back already, and goes on: %s.", printable(nameOf(move)), backStep(move))
 			continue
 		}
 		plan, err := w.plan(ctx, move)
@@ -47,10 +49,7 @@ func (w *wayBack) show(ctx context.Context, moves []batch.Move) error {
 }
 
 func backStep(move batch.Move) string {
-	if move.Step == "" {
-		return "nothing is done yet"
-	}
-	return "step: " + move.Step
+	return cmp.Or(reports.StepWords(move), "nothing is done yet")
 }
 
 // plan plans one rollback. What a killed process left open is closed before, or the plan
