@@ -162,26 +162,42 @@ func (m *Mover) wait(ctx context.Context, w *work, v Verdict) error {
 
 func (m *Mover) fail(ctx context.Context, w *work, cause error, reason string) error {
 	m.Logger.Debug("move failed", "mailbox", w.move.Identity, "phase", w.move.Phase, "err", cause)
-	if turned, err := m.turnBack(ctx, w, reason); turned || err != nil {
+	if hint := hintOf(cause); hint != "" {
+		w.move.Hint = hint
+	}
+	if turned, err := m.turnBack(ctx, w, withHint(reason, w.move.Hint)); turned || err != nil {
 		return err
 	}
 	if mayStepBack(w) && m.Directories.Forwards(w.pair) { // it may not be seen everywhere: the step is not done
 		reason = "the source forwards already, and new mail reaches the new mailbox; " + reason
 	}
 	w.move.State, w.move.Reason, w.move.EndedAt = Failed, reason, time.Now().UTC()
-	var forbidden *forbiddenError
-	if errors.As(cause, &forbidden) {
-		w.move.Hint = forbidden.hint()
-	}
-	var ambiguous *directory.AmbiguousError
-	if errors.As(cause, &ambiguous) {
-		w.move.Hint = "decide in the decision file which of them stands for this person, or take the address or X500 value off the others"
-	}
-	var decision *directory.DecisionError
-	if errors.As(cause, &decision) {
-		w.move.Hint = "correct the decision file"
-	}
 	return m.save(ctx, w, w.event(EventFailed, reason))
+}
+
+// hintOf says what the operator can do about an error that is not an adapter's.
+func hintOf(cause error) string {
+	var forbidden *forbiddenError
+	var ambiguous *directory.AmbiguousError
+	var decision *directory.DecisionError
+	switch {
+	case errors.As(cause, &forbidden):
+		return forbidden.hint()
+	case errors.As(cause, &ambiguous):
+		return "decide in the decision file which of them stands for this person, or take the address or X500 value off the others"
+	case errors.As(cause, &decision):
+		return "correct the decision file"
+	}
+	return ""
+}
+
+// withHint adds to a reason what can be done about it: the cause of a step back is all
+// that is kept of the failure while mail is fetched back.
+func withHint(reason, hint string) string {
+	if hint == "" {
+		return reason
+	}
+	return reason + " (" + hint + ")"
 }
 
 // words turns an error into one line for the operator.

@@ -138,6 +138,27 @@ func (m *Mover) noteFlags(ctx context.Context, w *work, sum migrate.Summary) err
 	}})
 }
 
+// noteFollowed puts on record what of the owner's doings in the new mailbox did not come
+// along on the way back.
+func (m *Mover) noteFollowed(ctx context.Context, w *work, sum migrate.Summary) error {
+	var findings []migrate.Finding
+	for _, left := range []struct {
+		rule, what string
+		n          int64
+	}{
+		{"content.deleted-since", "%d items that were deleted in the new mailbox are in the old one still", sum.Deleted},
+		{"content.flags-since", "flags of %d items that were changed in the new mailbox are as they were in the old one", sum.Kept},
+		{"content.moved-since", "%d items that were filed elsewhere in the new mailbox lie where they were in the old one", sum.Elsewhere},
+	} {
+		if left.n > 0 {
+			findings = append(findings, migrate.Finding{
+				Rule: left.rule, Severity: migrate.Note, Whom: w.move.Identity, What: fmt.Sprintf(left.what, left.n),
+			})
+		}
+	}
+	return m.note(ctx, w, findings)
+}
+
 // higher returns the larger of two limits of skipped items; -1 is any number.
 func higher(a, b int64) int64 {
 	if a < 0 || b < 0 {

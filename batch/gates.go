@@ -49,7 +49,7 @@ func (m *Mover) inTurn(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
-	if held := m.stopped(others); held != "" {
+	if held := m.stopped(w.claim.Run, others); held != "" {
 		return hold(held), nil
 	}
 	return m.afterCanaries(w, others), nil
@@ -65,11 +65,12 @@ func (m *Mover) batchOf(ctx context.Context, w *work) (moves []Move, err error) 
 	return moves, nil
 }
 
-// stopped says why no further switch of the batch begins; "" if it may.
-func (m *Mover) stopped(moves []Move) string {
+// stopped says why no further switch of the batch begins in the run; "" if it may. Who
+// failed in an earlier run, and is not part of this one, does not count.
+func (m *Mover) stopped(run RunID, moves []Move) string {
 	failed := 0
 	for _, move := range moves {
-		if move.State == Failed || move.stepsBack() {
+		if move.State == Failed && !move.EndedAt.Before(run.Began()) || move.stepsBack() {
 			failed++
 		}
 	}
@@ -77,9 +78,9 @@ func (m *Mover) stopped(moves []Move) string {
 		return ""
 	}
 	if failed == 1 {
-		return fmt.Sprintf("a mailbox of the batch has failed, or steps back: no further switch begins (switch.stop_after: %d)", m.StopAfter)
+		return fmt.Sprintf("a mailbox of the batch has failed in this run, or steps back: no further switch begins (switch.stop_after: %d)", m.StopAfter)
 	}
-	return fmt.Sprintf("%d mailboxes of the batch have failed, or step back: no further switch begins (switch.stop_after: %d)", failed, m.StopAfter)
+	return fmt.Sprintf("%d mailboxes of the batch have failed in this run, or step back: no further switch begins (switch.stop_after: %d)", failed, m.StopAfter)
 }
 
 // stepsBack reports whether the switch could not go on, and is on its way back: it ends as

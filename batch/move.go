@@ -15,6 +15,22 @@ type (
 	RunID string
 )
 
+// runForm is how a RunID writes the time at which the run began, in UTC.
+const runForm = "2006-01-02T15-04-05.000Z"
+
+// NewRunID names a run, or a job, that begins now.
+func NewRunID(now time.Time) RunID { return RunID(now.UTC().Format(runForm)) }
+
+// Began returns when the run began, to the millisecond; the zero time if the name does not
+// tell.
+func (id RunID) Began() time.Time {
+	at, err := time.Parse(runForm, string(id))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 // A State says how a move stands, in the words of reports.
 type State string
 

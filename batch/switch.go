@@ -208,7 +208,7 @@ func (m *Mover) tail(pass passer) step {
 			return Done, err
 		}
 		if w.move.Quiet >= quietPasses {
-			return Done, nil
+			return Done, m.noteFollowed(ctx, w, sum)
 		}
 		return Wait(w.move.QuietAt.Add(m.Drain), drainWords(w.move)), nil
 	}

@@ -80,7 +80,7 @@ type mending struct {
 // run offers every mend of the pairs, and carries out those that are wanted. All of it
 // is one job, so that every change is journalled first.
 func (m *mending) run(ctx context.Context, b plannedBatch, pairs []directory.Pair) error {
-	id := batch.RunID(time.Now().UTC().Format("2006-01-02T15-04-05.000Z"))
+	id := batch.NewRunID(time.Now())
 	if err := m.store.BeginJob(ctx, batch.Job{ID: id, Kind: batch.JobMend, Scope: b.Name, BeganAt: time.Now().UTC()}); err != nil {
 		return err
 	}

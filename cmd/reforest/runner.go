@@ -27,7 +27,7 @@ type runner struct {
 
 func newRunner(env *environment, options *runOptions, c *config, st *store.Store, conn *connection, p pick) *runner {
 	r := &runner{env: env, options: options, config: c, store: st, conn: conn, pick: p}
-	r.id = batch.RunID(time.Now().UTC().Format("2006-01-02T15-04-05.000Z"))
+	r.id = batch.NewRunID(time.Now())
 	r.show = newDisplay(env, options.json, st, p.of.ID)
 	r.show.on = p.has
 	return r

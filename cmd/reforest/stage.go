@@ -273,7 +273,7 @@ func lostText(err error) string {
 
 // job records the work, does it, and ends with what it came to.
 func (s *stageRun) job(ctx context.Context, kind batch.JobKind, do func(directory.Journal) error) error {
-	s.id = batch.RunID(time.Now().UTC().Format("2006-01-02T15-04-05.000Z"))
+	s.id = batch.NewRunID(time.Now())
 	if err := s.store.BeginJob(ctx, batch.Job{ID: s.id, Kind: kind, Scope: s.scope.name, BeganAt: time.Now().UTC()}); err != nil {
 		return err
 	}
