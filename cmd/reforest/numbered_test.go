@@ -27,7 +27,7 @@ const (
 	longestLag = 20 * time.Second
 	killEvery  = 7 * time.Second
 	downFor    = 1500 * time.Millisecond
-	drainTime  = 3 * time.Minute
+	stuckTime  = time.Minute // without any progress: mail that waits for a server is tried again much sooner
 )
 
 // TestNumberedMail moves fifty people between two Samba forests and two Dovecots while
@@ -259,12 +259,42 @@ func (w *post) during(t *testing.T, act func(*testing.T)) *transport.Numbers {
 		t.Error(err)
 	}
 	w.figures.sent += len(sent)
-	ctx, cancel := context.WithTimeout(t.Context(), drainTime)
-	defer cancel()
-	if err := transport.Drain(ctx, w.spools[:]...); err != nil {
-		t.Errorf("mail is still under way: %v", err)
-	}
+	w.drain(t)
 	return numbers
+}
+
+// drain waits until no mail is under way any more, however long that takes while mail
+// still gets on.
+func (w *post) drain(t *testing.T) {
+	t.Helper()
+	for before := int64(-1); ; {
+		ctx, cancel := context.WithTimeout(t.Context(), stuckTime)
+		err := transport.Drain(ctx, w.spools[:]...)
+		cancel()
+		if err == nil {
+			return
+		}
+		now := w.recorded(t)
+		if now == before || t.Context().Err() != nil {
+			t.Errorf("mail is still under way, and gets on no more: %v", err)
+			return
+		}
+		before = now
+	}
+}
+
+// recorded returns how much the transports have put on record.
+func (w *post) recorded(t *testing.T) (bytes int64) {
+	t.Helper()
+	for _, spool := range w.spools {
+		info, err := os.Stat(filepath.Join(spool, "log.jsonl"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		bytes += info.Size()
+	}
+	return bytes
 }
 
 // disturb changes the lags and kills the mover, the transports and the mail servers in
