@@ -27,7 +27,7 @@ import (
 const (
 	planted      = 20  // people
 	perMailbox   = 100 // messages in each mailbox, half of them real where there is real mail
-	kills        = 20
+	kills        = 6   // unless $REFOREST_KILLS says otherwise: scripts/soak asks for more
 	runTime      = 5 * time.Minute
 	targetLegacy = "/o=Fabrikam/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)"
 )

@@ -167,39 +167,3 @@ func (s *site) onDovecot(server real.MailServer) {
 	}
 	s.config.Settle = time.Second
 }
-
-// TestKilledDovecot is TestKilledTransports on real mail servers, which are killed too.
-func TestKilledDovecot(t *testing.T) {
-	lab := real.Load(t)
-	source, target := pair(t)
-	source.onDovecot(lab.SourceMail)
-	target.onDovecot(lab.TargetMail)
-	people := plantPeople(t, source, target, 10)
-	for _, name := range people {
-		lab.SourceMail.Empty(t, source.address(name))
-		lab.TargetMail.Empty(t, target.address(name))
-	}
-	victims := []victim{asVictim(t, source.spawn(t)), asVictim(t, target.spawn(t))}
-	for _, server := range []real.MailServer{lab.SourceMail, lab.TargetMail} {
-		victims = append(victims, victim{kill: func() { server.Kill(t) }, start: func() { server.Start(t) }})
-	}
-	numbers := transport.StartNumbers(t.Context(), numbersFor(people, 2000, source, target))
-	switcher := &switcher{numbers: numbers, people: people, every: 200, source: source, target: target}
-	kills := killWhile(t, numbers, 2000, 400*time.Millisecond, func() { switcher.advance(t) }, victims...)
-	drain(t, source, target)
-	if kills < 3 { // a Dovecot takes its time to start
-		t.Errorf("%d kills, want 3 at least", kills)
-	}
-	for _, person := range people {
-		arrived := lab.SourceMail.Arrived(t, source.address(person))
-		tally := numbers.Tally(person, append(arrived, lab.TargetMail.Arrived(t, target.address(person))...))
-		if !tally.Exact() || tally.Sent < 2000/len(people) {
-			t.Errorf("%s: %s", person, tally)
-		}
-	}
-	summary := readLog(t, source, target)
-	if len(summary.Bounces) > 0 || summary.MaxHops > 3 || summary.Queued > 0 {
-		t.Errorf("%d bounces, %d hops, %d queued; want none, 3 at most, none", len(summary.Bounces), summary.MaxHops, summary.Queued)
-	}
-	t.Logf("%d messages, %d kills, %d hops, %d found", len(numbers.Sent()), kills, summary.MaxHops, foundIn(summary))
-}
