@@ -38,6 +38,10 @@ type Folder struct {
 	SpecialUse string // RFC 6154 attribute such as \Sent; "" if none
 	Items      int64  // how many items the source says it holds; for progress
 	Bytes      int64  // how large they are together; 0 where the source does not say
+
+	// State is equal to what it was before only if nothing in the folder has changed
+	// since: no item is new, gone or has other flags. "" says nothing. It is opaque.
+	State string
 }
 
 // A Delta is one item that a pass has found at the source and has to bring over.
@@ -118,6 +122,7 @@ type FolderState struct {
 	Ref    Ref    // the target folder; "" if not placed yet
 	Mapped string // why the target's name differs from the source's; "" if it does not
 	Cursor Cursor // "" if never read to the end of a page
+	Seen   string // Folder.State when a pass last brought everything that there was; "" if none has
 	Items  int64  // written so far; kept by the journal
 	Bytes  int64  // bytes written so far; kept by the journal
 	Skips  int64  // skipped so far; kept by the journal
@@ -178,7 +183,7 @@ type Room interface {
 type Journal interface {
 	// Folder returns what is known of a folder; the zero state if nothing is.
 	Folder(ctx context.Context, id FolderID) (FolderState, error)
-	// PutFolder stores Path, Ref, Mapped and Cursor; the rest of the state is the
+	// PutFolder stores Path, Ref, Mapped, Cursor and Seen; the rest of the state is the
 	// journal's own.
 	PutFolder(ctx context.Context, state FolderState) error
 	Intend(ctx context.Context, intent Intent) (IntentID, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,52 +97,92 @@ func (c *Conn) awaitContinuation(tag string) (*status, error) {
 		return nil, err
 	}
 	for {
-		s, more, err := c.next(tag, nil)
-		if err != nil && !errors.Is(err, errSyntax) {
+		answered, more, err := c.next()
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if s != nil || more {
-			return s, nil
+		case answered != nil && answered.tag == tag:
+			return answered.answer, nil
+		case more:
+			return nil, nil
 		}
 	}
+}
+
+// A sent is a command on its way: it has been written to the server, and its answer may
+// not have been read yet.
+type sent struct {
+	conn      *Conn
+	op        string
+	tag       string
+	handle    handler
+	answer    *status // nil until it has come
+	malformed error   // an untagged response to it that could not be understood
 }
 
 // do sends a command and hands the untagged responses to handle until the tagged
 // one comes, which it returns whatever it says.
 func (c *Conn) do(ctx context.Context, op string, handle handler, parts ...part) (status, error) {
+	s, err := c.send(ctx, op, handle, parts...)
+	if err != nil {
+		return status{}, err
+	}
+	return s.wait(ctx)
+}
+
+// send writes a command and does not wait for its answer, so that more can be sent
+// meanwhile (RFC 9051 5.5). Untagged responses go to the oldest command that is not
+// answered. The caller waits for every command that it has sent, and sends no more than
+// the server can answer into the connection's buffers while nobody reads.
+func (c *Conn) send(ctx context.Context, op string, handle handler, parts ...part) (*sent, error) {
 	if ctx.Err() != nil {
-		return status{}, lost(ctx, op, ctx.Err()) // tie might be too slow to stop a quick command
+		return nil, lost(ctx, op, ctx.Err()) // tie might be too slow to stop a quick command
 	}
 	if c.broken {
-		return status{}, lost(ctx, op, errors.New("the connection is closed"))
+		return nil, lost(ctx, op, c.gone())
 	}
 	stop := c.tie(ctx)
 	defer stop()
 	c.tags++
-	tag := "r" + strconv.Itoa(c.tags)
-	early, err := c.transmit(tag, parts)
-	if err == nil && early != nil {
-		c.learn(*early)
-		return *early, nil
+	s := &sent{conn: c, op: op, tag: "r" + strconv.Itoa(c.tags), handle: handle}
+	c.unanswered = append(c.unanswered, s)
+	if err := c.transmit(s.tag, parts); err != nil {
+		return nil, c.giveUp(ctx, op, c.lastWords(err))
 	}
-	var s status
-	if err == nil {
-		s, err = c.await(tag, handle)
-	} else {
-		err = c.lastWords(err)
-	}
-	return s, c.verdict(ctx, op, err)
+	return s, nil
 }
 
-// verdict makes a *migrate.Error of err and gives up the connection unless only
-// the answer was malformed.
-func (c *Conn) verdict(ctx context.Context, op string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errSyntax):
-		return notUnderstood(op, err)
+// wait reads until the command's answer has come. The answers of commands that were sent
+// before it are kept for those who wait for them.
+func (s *sent) wait(ctx context.Context) (status, error) {
+	c := s.conn
+	if s.answer == nil && c.broken {
+		return status{}, lost(ctx, s.op, c.gone())
 	}
+	stop := c.tie(ctx)
+	defer stop()
+	for s.answer == nil {
+		if _, _, err := c.next(); err != nil {
+			return status{}, c.giveUp(ctx, s.op, err)
+		}
+	}
+	if s.malformed != nil {
+		return *s.answer, notUnderstood(s.op, s.malformed)
+	}
+	return *s.answer, nil
+}
+
+// gone says why the connection is of no more use.
+func (c *Conn) gone() error {
+	if c.bye != nil {
+		return *c.bye
+	}
+	return errors.New("the connection is closed")
+}
+
+// giveUp closes the connection, of which nothing more can be understood, and makes a
+// *migrate.Error of err.
+func (c *Conn) giveUp(ctx context.Context, op string, err error) error {
 	c.abandon()
 	if c.bye != nil {
 		err = fmt.Errorf("%w: %w", *c.bye, hungUp(err))
@@ -149,42 +190,26 @@ func (c *Conn) verdict(ctx context.Context, op string, err error) error {
 	return lost(ctx, op, err)
 }
 
-// transmit sends the command. A status is the server's refusal of a literal.
-func (c *Conn) transmit(tag string, parts []part) (*status, error) {
+// transmit writes the command. A literal that the server refuses ends it.
+func (c *Conn) transmit(tag string, parts []part) error {
 	if _, err := c.out.WriteString(tag + " "); err != nil {
-		return nil, err
+		return err
 	}
 	for _, p := range parts {
 		if s, err := p.send(c, tag); s != nil || err != nil {
-			return s, err
+			return err
 		}
 	}
 	if _, err := c.out.WriteString("\r\n"); err != nil {
-		return nil, err
+		return err
 	}
-	return nil, c.out.Flush()
+	return c.out.Flush()
 }
 
-func (c *Conn) await(tag string, handle handler) (status, error) {
-	var malformed error
-	for {
-		s, _, err := c.next(tag, handle)
-		switch {
-		case errors.Is(err, errSyntax):
-			malformed = err
-		case err != nil:
-			return status{}, err
-		}
-		if s != nil {
-			c.learn(*s)
-			return *s, malformed
-		}
-	}
-}
-
-// next reads one response. It returns the status if it is tag's, and true if it
-// asks for more.
-func (c *Conn) next(tag string, handle handler) (*status, bool, error) {
+// next reads one response. It returns the command that it answers, if any, and true if it
+// asks for more. What cannot be understood costs the command that it belongs to, and an
+// error the connection.
+func (c *Conn) next() (answered *sent, more bool, err error) {
 	if err := c.lex.start(); err != nil {
 		return nil, false, err
 	}
@@ -195,23 +220,36 @@ func (c *Conn) next(tag string, handle handler) (*status, bool, error) {
 	}
 	name := strings.ToUpper(c.lex.word())
 	if first != "*" {
-		s := parseStatus(name, c.lex.text())
-		if first != tag || !isStatus(name) {
-			return nil, false, nil
-		}
-		return &s, false, nil
+		return c.tagged(first, name), false, nil
 	}
-	err := c.untagged(name, handle)
-	if err != nil && !errors.Is(err, errSyntax) {
+	err = c.untagged(name)
+	if errors.Is(err, errSyntax) {
+		if len(c.unanswered) > 0 {
+			c.unanswered[0].malformed = err
+		}
+		err = nil
+	}
+	if err != nil {
 		return nil, false, err
 	}
-	if skipErr := c.lex.skip(); skipErr != nil {
-		return nil, false, skipErr
-	}
-	return nil, false, err
+	return nil, false, c.lex.skip()
 }
 
-func (c *Conn) untagged(name string, handle handler) error {
+// tagged takes the answer of a command. Nobody waits for one with an unknown tag.
+func (c *Conn) tagged(tag, name string) *sent {
+	answer := parseStatus(name, c.lex.text())
+	i := slices.IndexFunc(c.unanswered, func(s *sent) bool { return s.tag == tag })
+	if i < 0 || !isStatus(name) {
+		return nil
+	}
+	s := c.unanswered[i]
+	c.unanswered = slices.Delete(c.unanswered, i, i+1)
+	c.learn(answer)
+	s.answer = &answer
+	return s
+}
+
+func (c *Conn) untagged(name string) error {
 	r := reply{name: name, lex: c.lex}
 	switch {
 	case isStatus(name):
@@ -228,10 +266,10 @@ func (c *Conn) untagged(name string, handle handler) error {
 			r.num, r.name = uint32(n), strings.ToUpper(c.lex.word())
 		}
 	}
-	if handle == nil {
+	if len(c.unanswered) == 0 || c.unanswered[0].handle == nil {
 		return nil
 	}
-	return handle(r)
+	return c.unanswered[0].handle(r)
 }
 
 // lastWords reads the BYE of a server that no longer takes what is sent to it and
@@ -239,7 +277,7 @@ func (c *Conn) untagged(name string, handle handler) error {
 func (c *Conn) lastWords(err error) error {
 	c.net.timeout = min(c.net.timeout, byeTimeout)
 	for c.bye == nil {
-		if _, _, readErr := c.next("", nil); readErr != nil {
+		if _, _, readErr := c.next(); readErr != nil {
 			break
 		}
 	}

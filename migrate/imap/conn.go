@@ -29,6 +29,8 @@ type Conn struct {
 	bye      *status // what the server said before it left
 	broken   bool    // no command can be sent any more
 	selected selection
+
+	unanswered []*sent // commands that were sent and not answered yet, oldest first
 }
 
 // A selection is the mailbox that is open.

@@ -136,28 +136,9 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, wire string) {
 		c := &Conn{lex: lexerOf(wire)}
+		c.unanswered = []*sent{{conn: c, tag: "r1", handle: readAny}, {conn: c, tag: "r2"}}
 		for range strings.Count(wire, "\n") + 1 {
-			_, _, err := c.next("r1", func(r reply) error {
-				switch r.name {
-				case "FETCH":
-					_, err := r.lex.fetch(func(_ fetched, c content) error {
-						if c.r != nil {
-							_, err := io.CopyN(io.Discard, c.r, c.size/2)
-							return err
-						}
-						return nil
-					})
-					return err
-				case "LIST":
-					_, err := r.lex.listLine()
-					return err
-				case "STATUS":
-					_, _, err := r.lex.statusLine()
-					return err
-				}
-				return nil
-			})
-			if err != nil && !errors.Is(err, errSyntax) {
+			if _, _, err := c.next(); err != nil {
 				return // the end of what there is to read
 			}
 		}
@@ -165,4 +146,23 @@ func FuzzResponse(f *testing.F) {
 			t.Errorf("%q is left of %q after as many responses as lines", rest, wire)
 		}
 	})
+}
+
+// readAny reads what the mover reads of each response, and of bodies the half.
+func readAny(r reply) (err error) {
+	switch r.name {
+	case "FETCH":
+		_, err = r.lex.fetch(func(_ fetched, c content) error {
+			if c.r == nil {
+				return nil
+			}
+			_, err := io.CopyN(io.Discard, c.r, c.size/2)
+			return err
+		})
+	case "LIST":
+		_, err = r.lex.listLine()
+	case "STATUS":
+		_, _, err = r.lex.statusLine()
+	}
+	return err
 }
