@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -39,7 +40,6 @@ type Digester struct {
 	size int64
 	last byte
 	mime bool
-	buf  []byte
 }
 
 // NewDigester returns a Digester for bytes in the given format.
@@ -47,28 +47,71 @@ func NewDigester(format Format) *Digester {
 	return &Digester{sum: sha256.New(), mime: format == MIME}
 }
 
-// Write adds p; it never fails.
+// reset makes the Digester one to which nothing has been written.
+func (d *Digester) reset() {
+	d.sum.Reset()
+	d.size, d.last = 0, 0
+}
+
+// What stands for a bare LF and for NUL.
+var (
+	crlf = []byte("\r\n")
+	nul  = []byte{0x80}
+)
+
+// Write adds p; it never fails. Spans that are as they should be, which nearly all are,
+// are hashed where they lie.
 func (d *Digester) Write(p []byte) (int, error) {
 	if !d.mime {
-		d.size += int64(len(p))
-		return d.sum.Write(p)
+		d.add(p)
+		return len(p), nil
 	}
-	out := d.buf[:0]
-	for _, c := range p {
-		switch {
-		case c == '\n' && d.last != '\r':
-			out = append(out, '\r', '\n')
-		case c == 0:
-			out = append(out, 0x80)
-		default:
-			out = append(out, c)
+	// The nearest NUL is remembered, so that a text with none is searched for it once.
+	start, zero := 0, next(p, 0, 0)
+	for at := 0; at < len(p); {
+		lf := next(p, at, '\n')
+		if zero < at {
+			zero = next(p, at, 0)
 		}
-		d.last = c
+		switch {
+		case zero < lf:
+			d.add(p[start:zero])
+			d.add(nul)
+			at, start = zero+1, zero+1
+		case lf < len(p) && d.before(p, lf) != '\r':
+			d.add(p[start:lf])
+			d.add(crlf)
+			at, start = lf+1, lf+1
+		default:
+			at = lf + 1
+		}
 	}
-	d.buf = out
-	d.size += int64(len(out))
-	d.sum.Write(out)
+	d.add(p[min(start, len(p)):])
+	if len(p) > 0 {
+		d.last = p[len(p)-1]
+	}
 	return len(p), nil
+}
+
+// next returns where c stands in p at or after at; len(p) if it does not.
+func next(p []byte, at int, c byte) int {
+	if i := bytes.IndexByte(p[at:], c); i >= 0 {
+		return at + i
+	}
+	return len(p)
+}
+
+// before returns the byte that was written before p[i].
+func (d *Digester) before(p []byte, i int) byte {
+	if i == 0 {
+		return d.last
+	}
+	return p[i-1]
+}
+
+func (d *Digester) add(span []byte) {
+	d.size += int64(len(span))
+	d.sum.Write(span)
 }
 
 // Digest returns the digest of what has been written so far.

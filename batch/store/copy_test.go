@@ -95,7 +95,7 @@ func passBack(t *testing.T, s *store.Store, source, target *memory.Mailbox, n in
 }
 
 // journals claims the move.
-func journals(t *testing.T, s *store.Store) batch.Journals {
+func journals(t testing.TB, s *store.Store) batch.Journals {
 	t.Helper()
 	claim, found, err := s.Claim(t.Context(), batch.Want{Run: "r", Batch: "b", Now: time.Now()})
 	if err != nil || !found {
@@ -104,7 +104,7 @@ func journals(t *testing.T, s *store.Store) batch.Journals {
 	return s.Journals(claim)
 }
 
-func planOne(t *testing.T) *store.Store {
+func planOne(t testing.TB) *store.Store {
 	t.Helper()
 	s := open(t, filepath.Join(t.TempDir(), "reforest.db"))
 	err := s.Plan(t.Context(), batch.Batch{ID: "b", Name: "b"}, []batch.Move{{ID: "m", Batch: "b", State: batch.Moving}})

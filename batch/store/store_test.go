@@ -64,7 +64,7 @@ func newStore(t *testing.T) batchtest.Store {
 	return open(t, filepath.Join(t.TempDir(), "reforest.db"))
 }
 
-func open(t *testing.T, path string) *store.Store {
+func open(t testing.TB, path string) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{Path: path})
 	if err != nil {

@@ -4,8 +4,10 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -116,6 +118,19 @@ func (m *Mailbox) look(k string, fn func(*Folder) error) error {
 		return fmt.Errorf("no folder %q", k)
 	}
 	return fn(f)
+}
+
+// message returns the one with the UID, which is written in decimal. UIDs ascend.
+func (f *Folder) message(uid string) (Message, bool) {
+	n, err := strconv.ParseInt(uid, 10, 64)
+	if err != nil {
+		return Message{}, false
+	}
+	i, found := slices.BinarySearchFunc(f.Messages, n, func(m Message, uid int64) int { return cmp.Compare(m.UID, uid) })
+	if !found {
+		return Message{}, false
+	}
+	return f.Messages[i], true
 }
 
 // key joins a path; NUL stands in no folder name.

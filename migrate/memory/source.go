@@ -104,11 +104,10 @@ func (s *Source) Read(ctx context.Context, folder migrate.FolderID, items []migr
 func (s *Source) read(folder string, id migrate.ItemID, format migrate.Format) (*migrate.Item, error) {
 	item := &migrate.Item{ID: id, Format: format}
 	err := s.Mailbox.look(folder, func(f *Folder) error {
-		i := slices.IndexFunc(f.Messages, func(m Message) bool { return itemID(m.UID) == id })
-		if i < 0 {
+		m, found := f.message(string(id))
+		if !found {
 			return migrate.ErrGone
 		}
-		m := f.Messages[i]
 		item.Received, item.Size, item.Flags = m.Received, int64(len(m.Body)), slices.Clone(m.Flags)
 		item.Body = bytes.NewReader(m.Body)
 		if m.Broken != "" {
