@@ -1,166 +1,100 @@
 package migrate
 
-import (
-	"context"
-	"errors"
-	"fmt"
-)
+import "errors"
 
-// A chunk collects items until they are written under one intent.
+// A chunk is what is written under one intent: items, and what is to be said of others.
 type chunk struct {
 	*pass
-	state  FolderState
+	folder *knownFolder
+	state  FolderState // the folder's, when the chunk is written
 	items  []*Item
-	spools []*spool
+	spools []*spool // of the items, in their order
 	skips  []Done
-	bytes  int64
+	gone   int64 // items that vanished before they were read
+	bytes  int64 // of the items' bodies, wherever they are
+
+	arena *arena
+	from  *arenas // where the arena goes when the chunk has been written
 }
 
-// read reads items into the chunk, which it writes whenever it is full, and returns how
-// many of them it is done with. A pass that follows has questions to the source before it
-// writes, so there a full chunk ends the reading.
-func (c *chunk) read(ctx context.Context, items []ItemID) (n int, err error) {
-	for item, err := range c.source.Read(ctx, c.state.Folder, items, c.format) {
-		if err := c.add(item, err); err != nil {
-			return n, err
-		}
-		n++
-		switch {
-		case !c.full():
-		case c.following != nil:
-			return n, nil
-		default:
-			if err := c.flush(ctx); err != nil {
-				return n, err
-			}
-		}
-	}
-	return len(items), nil
-}
+// empty reports whether there is nothing to write down.
+func (c *chunk) empty() bool { return len(c.items)+len(c.skips) == 0 }
 
+// full reports whether nothing more is to be added.
 func (c *chunk) full() bool {
 	return len(c.items)+len(c.skips) >= c.ChunkItems || c.bytes >= c.ChunkBytes
 }
 
-// add takes over one result of Source.Read.
-func (c *chunk) add(item *Item, err error) error {
-	if err == nil {
-		err = c.spool(item)
-	}
-	switch e := AsError(err); {
-	case err == nil:
+// fits reports whether a body of so many bytes may be added.
+func (c *chunk) fits(size int64) bool { return c.bytes == 0 || c.bytes+size <= c.ChunkBytes }
+
+// add adds an item that has been read.
+func (c *chunk) add(item *Item, s *spool) {
+	kept := *item
+	kept.Body, kept.Size, kept.Digest = nil, s.size, s.digest
+	c.items, c.spools = append(c.items, &kept), append(c.spools, s)
+	c.bytes += s.size
+}
+
+// leave takes down why an item is not in the chunk. An error that reaches further than
+// the item is returned.
+func (c *chunk) leave(item *Item, err error) error {
+	e := AsError(err)
+	switch {
 	case errors.Is(err, ErrGone):
-		c.sum.Gone++
+		c.gone++
 	case e != nil && e.Reach == OneItem && item != nil:
 		c.skips = append(c.skips, Done{Item: item.ID, Skip: &Skip{
-			Folder: c.state.Path, Item: item.ID, Received: item.Received, Size: item.Size,
+			Folder: c.folder.Path, Item: item.ID, Received: item.Received, Size: item.Size,
 			Kind: "unreadable", Reason: e.Error(),
 		}})
 	default:
-		return fmt.Errorf("read: %w", err)
+		return err
 	}
 	return nil
 }
 
-// spool reads the item's body to its end, so that the intent can name its digest.
-func (c *chunk) spool(item *Item) error {
-	s, err := newSpool(item.Body, item.Format, c.SpoolBytes, c.TempDir)
-	if err != nil {
-		return err
-	}
-	c.spools = append(c.spools, s)
-	kept := *item
-	kept.Size, kept.Digest = s.size, s.digest.Digest()
-	c.items = append(c.items, &kept)
-	c.bytes += s.size
-	return nil
-}
-
-// flush writes the chunk: intent, write, commit. An error leaves the intent open;
-// the next pass finds out what landed.
-func (c *chunk) flush(ctx context.Context) error {
-	if len(c.items)+len(c.skips) == 0 {
-		return nil
-	}
-	defer c.drop()
-	if err := c.follow(ctx); err != nil {
-		return err
-	}
-	if err := c.store(ctx); err != nil {
-		return err
-	}
-	if c.Stop() {
-		return errStopped
-	}
-	return nil
-}
-
-// store writes what is in the chunk.
-func (c *chunk) store(ctx context.Context) error {
-	if len(c.items)+len(c.skips) == 0 {
-		return nil
-	}
-	intent, err := c.intend(ctx)
-	if err != nil {
-		return err
-	}
-	done, err := c.write(ctx)
-	if err != nil {
-		return err
-	}
-	return c.commit(ctx, intent, append(done, c.skips...))
-}
-
-func (c *chunk) intend(ctx context.Context) (Intent, error) {
-	intent := Intent{Folder: c.state.Folder, Ref: c.state.Ref}
-	if len(c.items) > 0 {
-		mark, err := c.target.Mark(ctx, c.state.Ref)
-		if err != nil {
-			return intent, fmt.Errorf("mark the target folder: %w", err)
-		}
-		intent.Mark = mark
-	}
+// intent announces the chunk, and that the target folder stands at the mark.
+func (c *chunk) intent(mark Mark) Intent {
+	intent := Intent{Folder: c.state.Folder, Ref: c.state.Ref, Mark: mark}
 	for i, item := range c.items {
 		intent.Items = append(intent.Items, Planned{
-			Item: item.ID, Size: c.spools[i].digest.Size(), Digest: item.Digest,
+			Item: item.ID, Size: c.spools[i].canonical, Digest: item.Digest,
 			Received: item.Received, Flags: item.Flags,
 		})
 	}
-	id, err := c.journal.Intend(ctx, intent)
-	if err != nil {
-		return intent, fmt.Errorf("note the intent: %w", err)
-	}
-	intent.ID = id
-	return intent, nil
+	return intent
 }
 
-func (c *chunk) write(ctx context.Context) ([]Done, error) {
-	if len(c.items) == 0 {
-		return nil, nil
-	}
+// open puts each item's body at its start.
+func (c *chunk) open() error {
 	for i, item := range c.items {
 		body, err := c.spools[i].open()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		item.Body = body
 	}
-	done, err := c.target.Write(ctx, c.state.Ref, c.items)
-	if err != nil {
-		return nil, fmt.Errorf("write: %w", err)
-	}
+	return nil
+}
+
+// outcome is what became of all that is in the chunk, done being what the target said.
+func (c *chunk) outcome(done []Done) []Done {
 	for _, d := range done {
 		if d.Skip != nil {
 			d.Skip.Folder = c.state.Path
 		}
 	}
-	return done, nil
+	return append(done, c.skips...)
 }
 
-// drop forgets the items and removes their spools.
+// drop forgets the items, removes their spools and gives the memory back.
 func (c *chunk) drop() {
 	for _, s := range c.spools {
 		s.close()
 	}
-	c.items, c.spools, c.skips, c.bytes = nil, nil, nil, 0
+	if c.arena != nil {
+		c.from.give(c.arena)
+	}
+	c.items, c.spools, c.skips, c.arena, c.bytes = nil, nil, nil, nil, 0
 }

@@ -13,7 +13,8 @@ import (
 const (
 	DefaultChunkItems = 500
 	DefaultChunkBytes = 4 << 20
-	DefaultSpoolBytes = 1 << 20
+	DefaultSpoolBytes = DefaultChunkBytes
+	DefaultQueueBytes = 16 << 20
 	DefaultGrace      = 5 * time.Second
 )
 
@@ -21,8 +22,9 @@ const (
 // no skip.
 type Options struct {
 	ChunkItems int    // most items written under one intent; 0 is DefaultChunkItems
-	ChunkBytes int64  // a chunk is closed when it holds this many bytes; 0 is DefaultChunkBytes
-	SpoolBytes int64  // an item larger than this waits in a file, not in memory; 0 is DefaultSpoolBytes
+	ChunkBytes int64  // most bytes written under one intent, but for an item that is larger; 0 is DefaultChunkBytes
+	SpoolBytes int64  // an item larger than this, or than ChunkBytes, waits in a file, not in memory; 0 is DefaultSpoolBytes
+	QueueBytes int64  // bodies that one pass holds in memory, read and not written yet; 0 is DefaultQueueBytes, least is two ChunkBytes
 	TempDir    string // where such files lie; "" is the system's
 	Limit      int64  // skips allowed in all passes of this move together; -1 is any number
 
@@ -42,8 +44,11 @@ type Options struct {
 	// of. A way back is a pass that follows.
 	Follow bool
 
-	Stop     func() bool   // asked between chunks; true ends the pass after the present one
-	Progress func(Summary) // told after each chunk and folder, on the pass's goroutine
+	// Stop is asked between chunks, on the goroutine that called Copy. True ends the pass
+	// when what is on its way has arrived; what has been read ahead is forgotten.
+	Stop func() bool
+	// Progress is told of what has been committed, on the goroutine that called Copy.
+	Progress func(Summary)
 }
 
 // Copy makes one pass: everything the source holds that the journal does not list
@@ -71,12 +76,15 @@ func (p *pass) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.resolveOpen(ctx, folders); err != nil {
+		return err
+	}
 	if err := p.survey(ctx, folders); err != nil {
 		return err
 	}
-	for _, f := range folders {
-		if err := p.folder(ctx, f.Folder, f.state); err != nil {
-			return fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
+	if slices.ContainsFunc(folders, func(f knownFolder) bool { return !f.same }) {
+		if err := p.bring(ctx, folders); err != nil {
+			return err
 		}
 	}
 	p.sum.Deleted = p.following.deleted()
@@ -103,6 +111,22 @@ type pass struct {
 type knownFolder struct {
 	Folder
 	state FolderState
+	since Cursor // where reading begins
+	same  bool   // nothing in it has changed since a pass brought everything
+}
+
+// failed says in which folder it was.
+func (f *knownFolder) failed(err error) error {
+	return fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
+}
+
+// unchanged reports whether there is nothing to do for the folder. One that holds no items
+// has no state; it is there.
+func (f *knownFolder) unchanged() bool {
+	if f.state.Ref == "" || len(f.state.Open) > 0 || !slices.Equal(f.state.Path, f.Path) {
+		return false
+	}
+	return f.Container || f.State != "" && f.State == f.state.Seen
 }
 
 func (o Options) withDefaults() Options {
@@ -114,6 +138,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SpoolBytes == 0 {
 		o.SpoolBytes = DefaultSpoolBytes
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = DefaultQueueBytes
 	}
 	if o.Grace == 0 {
 		o.Grace = DefaultGrace
@@ -147,21 +174,41 @@ func (p *pass) begin(ctx context.Context) ([]knownFolder, error) {
 		return nil, fmt.Errorf("list folders: %w", err)
 	}
 	known := make([]knownFolder, 0, len(list))
+	seen := make(map[FolderID]bool, len(list))
 	for _, f := range list {
-		state, err := p.journal.Folder(ctx, f.ID)
-		if err != nil {
-			return nil, fmt.Errorf("journal of folder %q: %w", f.ID, err)
+		if seen[f.ID] {
+			continue // what is read ahead of the second is not in the ledger yet
 		}
-		p.sum.TotalItems += f.Items
-		p.sum.TotalBytes += f.Bytes
-		p.sum.Items += state.Items
-		p.sum.Bytes += state.Bytes
-		p.sum.Skips += state.Skips
-		known = append(known, knownFolder{f, state})
+		seen[f.ID] = true
+		one, err := p.know(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, one)
 	}
 	slices.SortStableFunc(known, containersLast)
 	p.Progress(p.sum)
 	return known, p.withinLimit()
+}
+
+// know looks up what the journal knows of a folder.
+func (p *pass) know(ctx context.Context, f Folder) (knownFolder, error) {
+	state, err := p.journal.Folder(ctx, f.ID)
+	if err != nil {
+		return knownFolder{}, fmt.Errorf("journal of folder %q: %w", f.ID, err)
+	}
+	p.sum.TotalItems += f.Items
+	p.sum.TotalBytes += f.Bytes
+	p.sum.Items += state.Items
+	p.sum.Bytes += state.Bytes
+	p.sum.Skips += state.Skips
+	one := knownFolder{Folder: f, state: state, since: state.Cursor}
+	if p.Whole {
+		one.since = ""
+	} else {
+		one.same = one.unchanged()
+	}
+	return one, nil
 }
 
 // containersLast puts folders that hold only folders behind the others: most of them
@@ -176,148 +223,16 @@ func containersLast(a, b knownFolder) int {
 	return -1
 }
 
-// folder brings one folder up to date.
-func (p *pass) folder(ctx context.Context, f Folder, state FolderState) error {
-	if p.Stop() {
-		return errStopped
-	}
-	state, err := p.place(ctx, f, state)
-	if err != nil {
-		return err
-	}
-	if err := p.resolve(ctx, state); err != nil {
-		return err
-	}
-	if f.Container {
-		return nil
-	}
-	since := state.Cursor
-	if p.Whole {
-		since = ""
-	}
-	var page []ItemID
-	for delta, err := range p.source.Deltas(ctx, f.ID, since) {
-		if err != nil {
-			return fmt.Errorf("find what is new: %w", err)
-		}
-		if delta.Item != "" {
-			page = append(page, delta.Item)
-		}
-		if delta.Cursor == "" {
-			continue
-		}
-		if err := p.page(ctx, state, page); err != nil {
-			return err
-		}
-		page, state.Cursor = page[:0], delta.Cursor
-		if err := p.journal.PutFolder(ctx, state); err != nil {
-			return fmt.Errorf("store cursor: %w", err)
-		}
-	}
-	return p.page(ctx, state, page)
-}
-
-// place makes sure that the target folder is there and that the journal knows it.
-func (p *pass) place(ctx context.Context, f Folder, state FolderState) (FolderState, error) {
-	placed, err := p.target.PutFolder(ctx, f, state.Ref)
-	if err != nil {
-		return state, fmt.Errorf("place it at the target: %w", err)
-	}
-	if state.Ref == placed.Ref && placed.Mapped != "" && state.Mapped != "" {
-		placed.Mapped = state.Mapped // the first time the server said why, in its own words
-	}
-	same := state.Ref == placed.Ref && state.Mapped == placed.Mapped && slices.Equal(state.Path, f.Path)
-	if same && state.Folder == f.ID {
-		return state, nil
-	}
-	state.Folder, state.Path, state.Ref, state.Mapped = f.ID, f.Path, placed.Ref, placed.Mapped
-	if err := p.journal.PutFolder(ctx, state); err != nil {
-		return state, fmt.Errorf("store its place: %w", err)
-	}
-	return state, nil
-}
-
-// resolve closes the intents that an earlier process left open: what the target
-// holds of them is committed, the rest will be found and sent again.
-func (p *pass) resolve(ctx context.Context, state FolderState) error {
-	for _, intent := range state.Open {
-		if err := sleepUntil(ctx, later(intent.At, p.began).Add(p.Grace)); err != nil {
-			return err
-		}
-		done, err := p.landed(ctx, intent)
-		if err != nil {
-			return fmt.Errorf("find out what landed: %w", err)
-		}
-		if err := p.commit(ctx, intent, done); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// landed says what became of an open intent. New flags leave no trace of their own: the
-// next survey sees what is still to be done.
-func (p *pass) landed(ctx context.Context, intent Intent) ([]Done, error) {
-	if intent.Edit && (len(intent.Items) == 0 || intent.Items[0].Was == Place{}) {
-		return nil, nil
-	}
-	done, err := p.target.Landed(ctx, intent)
-	if err == nil && intent.Edit {
-		done, err = p.finish(ctx, intent, done)
-	}
-	return done, err
-}
-
-// page brings over those items of a page that are not written yet.
-func (p *pass) page(ctx context.Context, state FolderState, items []ItemID) error {
-	if len(items) == 0 {
-		return nil
-	}
-	written, err := p.journal.Written(ctx, state.Folder, items)
-	if err != nil {
-		return fmt.Errorf("look into the ledger: %w", err)
-	}
-	missing := without(items, written)
-	if len(missing) == 0 {
-		return nil
-	}
-	c := &chunk{pass: p, state: state}
-	defer c.drop()
-	for len(missing) > 0 {
-		n, err := c.read(ctx, missing)
-		if err == nil {
-			err = c.flush(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		missing = missing[n:]
-	}
-	return nil
-}
-
-func without(items []ItemID, written []Done) []ItemID {
-	if len(written) == 0 {
-		return items
-	}
-	have := make(map[ItemID]bool, len(written))
-	for _, d := range written {
-		have[d.Item] = true
-	}
-	var missing []ItemID
-	for _, id := range items {
-		if !have[id] {
-			missing = append(missing, id)
-		}
-	}
-	return missing
-}
-
 // commit closes the intent and counts what became of its items.
 func (p *pass) commit(ctx context.Context, intent Intent, done []Done) error {
 	if err := p.journal.Commit(ctx, intent.ID, done); err != nil {
 		return fmt.Errorf("commit chunk: %w", err)
 	}
+	return p.count(intent, done)
+}
+
+// count counts what has been committed.
+func (p *pass) count(intent Intent, done []Done) error {
 	planned := make(map[ItemID]Planned, len(intent.Items))
 	for _, item := range intent.Items {
 		planned[item.Item] = item
@@ -341,23 +256,5 @@ func (p *pass) withinLimit() error {
 		Op: "migrate.Copy", Reach: OneMailbox, Retry: Never,
 		Hint: "look at the skipped items in the report, then run the batch again and allow more (--bad-items)",
 		Err:  fmt.Errorf("%d items could not be moved, %d are allowed", p.sum.Skips, p.Limit),
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func sleepUntil(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -78,7 +78,7 @@ func (c *chunk) intendMoves(ctx context.Context, found []moved) (Intent, error) 
 	}
 	for _, m := range found {
 		intent.Items = append(intent.Items, Planned{
-			Item: m.item.ID, Size: m.spool.digest.Size(), Digest: m.item.Digest,
+			Item: m.item.ID, Size: m.spool.canonical, Digest: m.item.Digest,
 			Received: m.item.Received, Flags: m.pair.Flags, Was: m.pair.There,
 		})
 	}

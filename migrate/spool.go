@@ -2,36 +2,94 @@ package migrate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 )
 
-// A spool holds one item between reading and writing: in memory while it is
+// A spool holds one item between reading and writing: in its chunk's arena while it is
 // small, in a temporary file that only we may read once it is not. Where the system
 // allows it the file has no name, so that nothing of it is left however we end.
 type spool struct {
-	memory bytes.Buffer
-	file   *os.File // nil while the item is in memory
-	named  bool     // the file still has its name, since the system keeps open files
-	size   int64    // bytes as they travel
-	digest *Digester
+	memory    []byte   // a part of the arena
+	file      *os.File // nil while the item is in memory
+	named     bool     // the file still has its name, since the system keeps open files
+	size      int64    // bytes as they travel
+	canonical int64    // bytes of the canonical form
+	digest    Digest
 }
 
-// newSpool reads body to its end. An error of body itself is returned as it is.
-func newSpool(body io.Reader, format Format, limit int64, dir string) (*spool, error) {
-	s := &spool{digest: NewDigester(format)}
-	source := &sourceReader{r: io.TeeReader(body, s.digest)}
-	err := s.fill(source, limit, dir)
+// A spooler reads bodies to their ends. What it works with is used again for each.
+type spooler struct {
+	limit    int64  // an item larger than this goes to a file; bytes
+	dir      string // for such files; "" is the system's
+	digester *Digester
+	buf      []byte // between a body and a file; nil until the first
+}
+
+func newSpooler(o Options, format Format) *spooler {
+	return &spooler{limit: min(o.SpoolBytes, o.ChunkBytes), dir: o.TempDir, digester: NewDigester(format)}
+}
+
+// spool reads body to its end. size is how many bytes it is said to have. An error of
+// body itself is returned as it is.
+func (s *spooler) spool(body io.Reader, size int64, into *arena) (*spool, error) {
+	s.digester.reset()
+	var space []byte
+	if size <= s.limit {
+		space = into.rest(s.limit + 1)
+	}
+	n, err := io.ReadFull(body, space)
+	switch {
+	case n < len(space) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
+		return s.kept(into.keep(n)), nil
+	case err != nil:
+		return nil, err
+	}
+	return s.toFile(space, body)
+}
+
+// kept is an item that is in memory as a whole.
+func (s *spooler) kept(body []byte) *spool {
+	_, _ = s.digester.Write(body)
+	return s.digested(&spool{memory: body, size: int64(len(body))})
+}
+
+func (s *spooler) digested(one *spool) *spool {
+	one.canonical, one.digest = s.digester.Size(), s.digester.Digest()
+	return one
+}
+
+// toFile spools an item of which head has been read.
+func (s *spooler) toFile(head []byte, body io.Reader) (*spool, error) {
+	one := &spool{}
+	if err := one.create(s.dir); err != nil {
+		return nil, spoolError(s.dir, fmt.Errorf("create spool file: %w", err))
+	}
+	if s.buf == nil {
+		s.buf = make([]byte, 64<<10)
+	}
+	source := &sourceReader{r: io.MultiReader(bytes.NewReader(head), body)}
+	err := one.fill(source, s.digester, s.buf)
+	if err != nil {
+		err = spoolError(s.dir, fmt.Errorf("write spool file: %w", err))
+	}
 	if source.err != nil {
 		err = source.err
 	}
 	if err != nil {
-		s.close()
+		one.close()
 		return nil, err
 	}
-	return s, nil
+	return s.digested(one), nil
+}
+
+// fill writes body to the file and to the digester.
+func (s *spool) fill(body io.Reader, digester io.Writer, buf []byte) (err error) {
+	s.size, err = io.CopyBuffer(io.MultiWriter(s.file, digester), body, buf)
+	return err
 }
 
 // A sourceReader remembers the error of the source, so that it is not mistaken for
@@ -47,31 +105,6 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
-}
-
-func (s *spool) fill(body io.Reader, limit int64, dir string) error {
-	n, err := io.CopyN(&s.memory, body, limit)
-	s.size = n
-	if err == io.EOF { //nolint:errorlint // io.CopyN's contract is io.EOF itself
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := s.create(dir); err != nil {
-		return spoolError(dir, fmt.Errorf("create spool file: %w", err))
-	}
-	if err := s.spill(body); err != nil {
-		return spoolError(dir, fmt.Errorf("write spool file: %w", err))
-	}
-	return nil
-}
-
-// spill moves what is in memory to the file, and the rest of body after it.
-func (s *spool) spill(body io.Reader) (err error) {
-	s.size, err = io.Copy(s.file, io.MultiReader(&s.memory, body))
-	s.memory = bytes.Buffer{}
-	return err
 }
 
 // create makes the file with mode 0600, as os.CreateTemp does, and takes its name
@@ -99,7 +132,7 @@ func spoolError(dir string, err error) error {
 // open returns the item's bytes from their start.
 func (s *spool) open() (io.ReadSeeker, error) {
 	if s.file == nil {
-		return bytes.NewReader(s.memory.Bytes()), nil
+		return bytes.NewReader(s.memory), nil
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return nil, spoolError(filepath.Dir(s.file.Name()), fmt.Errorf("read spool file back: %w", err))

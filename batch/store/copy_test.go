@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,28 +20,43 @@ import (
 
 var errKilled = errors.New("killed")
 
+// immortal is more writes than there are.
+const immortal = 1 << 30
+
 // A dying is a journal whose process dies at the nth write: before it, or after it
 // has become durable.
 type dying struct {
 	migrate.Ledger
-	left  int
 	after bool
-	dead  bool
+
+	mu   sync.Mutex
+	left int
 }
 
 func (d *dying) write(do func() error) error {
-	if d.dead {
+	switch left := d.step(); {
+	case left == 0 && d.after:
+		return errors.Join(do(), errKilled)
+	case left <= 0:
 		return errKilled
 	}
+	return do()
+}
+
+// mortal is a journal whose process dies at the nth write; 0 is never.
+func mortal(journal migrate.Ledger, n int, after bool) *dying {
+	if n == 0 {
+		n = immortal
+	}
+	return &dying{Ledger: journal, left: n, after: after}
+}
+
+// step counts down to the death.
+func (d *dying) step() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.left--
-	if d.left != 0 {
-		return do()
-	}
-	d.dead = true
-	if d.after {
-		return errors.Join(do(), errKilled)
-	}
-	return errKilled
+	return d.left
 }
 
 func (d *dying) PutFolder(ctx context.Context, state migrate.FolderState) error {
@@ -81,7 +97,7 @@ func pass(t *testing.T, s *store.Store, source, target *memory.Mailbox, n int, a
 	t.Helper()
 	journal := journals(t, s).Content.(migrate.Ledger)
 	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, &memory.Target{Mailbox: target},
-		&dying{Ledger: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1})
+		mortal(journal, n, after), migrate.Options{ChunkItems: 3, Grace: -1})
 	return err
 }
 
@@ -90,7 +106,7 @@ func passBack(t *testing.T, s *store.Store, source, target *memory.Mailbox, n in
 	t.Helper()
 	journal := journals(t, s).Back.(migrate.Ledger)
 	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: target, Page: 4}, &memory.Target{Mailbox: source},
-		&dying{Ledger: journal, left: n, after: after}, migrate.Options{ChunkItems: 3, Grace: -1, Follow: true})
+		mortal(journal, n, after), migrate.Options{ChunkItems: 3, Grace: -1, Follow: true})
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 type world struct {
 	source, target *memory.Mailbox
 	normalise      bool
+	stream, late   bool // the target streams
 }
 
 func (w *world) Fill(_ *testing.T, folders []migratetest.Folder) { fill(w.source, folders) }
@@ -32,11 +33,19 @@ func (w *world) Deliver(_ *testing.T, path []string, m migratetest.Message) {
 }
 
 func (w *world) Open(*testing.T) (migrate.Source, migrate.Target, func()) {
-	return &memory.Source{Mailbox: w.source, Page: 4}, &memory.Target{Mailbox: w.target, Normalise: w.normalise}, func() {}
+	return &memory.Source{Mailbox: w.source, Page: 4}, w.writes(w.target, w.normalise), func() {}
 }
 
 func (w *world) OpenBack(*testing.T) (migrate.Source, migrate.Target, func()) {
-	return &memory.Source{Mailbox: w.target, Page: 4}, &memory.Target{Mailbox: w.source}, func() {}
+	return &memory.Source{Mailbox: w.target, Page: 4}, w.writes(w.source, false), func() {}
+}
+
+func (w *world) writes(m *memory.Mailbox, normalise bool) migrate.Target {
+	target := &memory.Target{Mailbox: m, Normalise: normalise}
+	if w.stream {
+		return &memory.Stream{Target: target, Late: w.late}
+	}
+	return target
 }
 
 func (w *world) Owner() migratetest.Owner { return owner{w.target} }
@@ -97,9 +106,14 @@ func held(m *memory.Mailbox) (list []migratetest.Folder) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, normalise := range []bool{false, true} {
-		migratetest.Run(t, func(*testing.T) migratetest.World {
-			return &world{memory.NewMailbox(), memory.NewMailbox(), normalise}
+	for name, w := range map[string]world{
+		"as it is": {}, "normalised": {normalise: true}, "stream": {stream: true}, "late stream": {stream: true, late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			migratetest.Run(t, func(*testing.T) migratetest.World {
+				return &world{memory.NewMailbox(), memory.NewMailbox(), w.normalise, w.stream, w.late}
+			})
 		})
 	}
 }

@@ -90,8 +90,8 @@ func canonical(body []byte) []byte {
 	return out
 }
 
-// Landed matches the intent's items, in their order, against the messages past its
-// mark. Messages of others may lie in between.
+// Landed matches the intent's items against the messages past its mark, each of which
+// stands for one item. Messages of others may lie in between.
 func (t *Target) Landed(_ context.Context, intent migrate.Intent) (done []migrate.Done, err error) {
 	mark, err := strconv.ParseInt(string(intent.Mark), 10, 64)
 	if err != nil && len(intent.Items) > 0 {
@@ -100,18 +100,12 @@ func (t *Target) Landed(_ context.Context, intent migrate.Intent) (done []migrat
 	err = t.Mailbox.look(string(intent.Ref), func(f *Folder) error {
 		rest := slices.Clone(intent.Items)
 		for _, m := range f.Messages {
-			if m.UID < mark {
+			if m.UID < mark || intent.Others[itemRef(m.UID)] {
 				continue
 			}
-			i := slices.IndexFunc(rest, func(p migrate.Planned) bool { return same(p, m) })
-			if i < 0 {
-				continue
-			}
-			done = append(done, migrate.Done{Item: rest[i].Item, Ref: itemRef(m.UID), Flags: m.Flags})
-			if intent.Edit { // they lie in any order
+			if i := slices.IndexFunc(rest, func(p migrate.Planned) bool { return same(p, m) }); i >= 0 {
+				done = append(done, migrate.Done{Item: rest[i].Item, Ref: itemRef(m.UID), Flags: m.Flags})
 				rest = slices.Delete(rest, i, i+1)
-			} else {
-				rest = rest[i+1:]
 			}
 		}
 		return nil

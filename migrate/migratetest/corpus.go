@@ -32,6 +32,16 @@ func smallCorpus() []Folder {
 	}
 }
 
+// twinCorpus is four chunks of two messages, each many times.
+func twinCorpus() []Folder {
+	two := messages("twin", 2)
+	f := Folder{Path: []string{"INBOX"}, Subscribed: true}
+	for _, which := range []int{0, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0} {
+		f.Messages = append(f.Messages, two[which])
+	}
+	return []Folder{f, {Path: []string{"Später"}, Messages: two[:1]}}
+}
+
 // messages returns n different messages; every third equals the one before it.
 func messages(name string, n int) []Message {
 	var list []Message

@@ -79,12 +79,13 @@ func (j *Journal) Folder(_ context.Context, id migrate.FolderID) (migrate.Folder
 	return state, nil
 }
 
-// PutFolder stores place and cursor.
+// PutFolder stores place, cursor and what was seen.
 func (j *Journal) PutFolder(_ context.Context, state migrate.FolderState) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	kept := j.mine.folders[state.Folder]
-	kept.Folder, kept.Path, kept.Ref, kept.Mapped, kept.Cursor = state.Folder, state.Path, state.Ref, state.Mapped, state.Cursor
+	kept.Folder, kept.Path, kept.Ref, kept.Mapped = state.Folder, state.Path, state.Ref, state.Mapped
+	kept.Cursor, kept.Seen = state.Cursor, state.Seen
 	j.mine.folders[state.Folder] = kept
 	return nil
 }

@@ -4,22 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"reforest/migrate"
 )
 
-// errKilled stands for the end of the process: nothing works after it.
-var errKilled = errors.New("killed")
+// ErrKilled stands for the end of the process: nothing works after it.
+var ErrKilled = errors.New("killed")
 
 // A death is where a process dies.
 type death struct {
-	journal int  // at the nth journal write; 0 never
-	after   bool // after the write has become durable, not before
-	items   int  // after this many items of the first chunk; 0 never
+	step  int  // at the nth journal write; 0 never
+	after bool // after the write has become durable, not before
+	every bool // what a Streamer does is a step, too
+	items int  // after this many items of the first chunk; 0 never
 }
 
-func atWrite(n int, after bool) death { return death{journal: n, after: after} }
+func atWrite(n int, after bool) death { return death{step: n, after: after} }
+func atStep(n int, after bool) death  { return death{step: n, after: after, every: true} }
 func afterItems(n int) death          { return death{items: n} }
 
 // copyDying makes a pass in a process that dies as told. It returns nil if the
@@ -35,36 +38,78 @@ func dying(t *testing.T, open opener, j migrate.Ledger, o migrate.Options, d dea
 	defer done()
 	life := &life{death: d}
 	_, err := migrate.Copy(t.Context(), source, mortal(target, life), &dyingJournal{j, life}, o)
-	if err != nil && !errors.Is(err, errKilled) {
+	if err != nil && !errors.Is(err, ErrKilled) {
 		t.Fatalf("Copy failed of itself: %v", err)
 	}
 	return err
 }
 
-// A life counts towards a death.
+// A life counts towards a death. Several goroutines live it.
 type life struct {
 	death
-	writes int
-	dead   bool
+	mu    sync.Mutex
+	steps int
+	dead  bool
+}
+
+// alive returns ErrKilled once the process is dead.
+func (l *life) alive() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return ErrKilled
+	}
+	return nil
+}
+
+func (l *life) die() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+	return ErrKilled
+}
+
+// next counts a step and reports whether it is the last one.
+func (l *life) next() (last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steps++
+	return l.steps == l.step
 }
 
 // write runs one durable journal write, or dies before or after it.
 func (l *life) write(do func() error) error {
-	if l.dead {
-		return errKilled
+	if err := l.alive(); err != nil {
+		return err
 	}
-	l.writes++
-	mine := l.writes == l.journal
-	if mine && !l.after {
-		l.dead = true
-		return errKilled
+	last := l.next()
+	if last && !l.after {
+		return l.die()
 	}
 	err := do()
-	if mine {
-		l.dead = true
-		return errKilled
+	if last {
+		return l.die()
 	}
 	return err
+}
+
+// stream runs what a Streamer does.
+func (l *life) stream(do func() error) error {
+	if l.every {
+		return l.write(do)
+	}
+	if err := l.alive(); err != nil {
+		return err
+	}
+	return do()
+}
+
+// Mortal returns the two for a process that dies at its nth step, before it or after its
+// effect: a write to the journal, or a chunk sent or waited for. Every error from then on
+// is ErrKilled.
+func Mortal(target migrate.Target, journal migrate.Ledger, n int, after bool) (migrate.Target, migrate.Ledger) {
+	life := &life{death: atStep(n, after)}
+	return mortal(target, life), &dyingJournal{journal, life}
 }
 
 type dyingJournal struct {
@@ -93,54 +138,115 @@ type dyingTarget struct {
 	life *life
 }
 
-// mortal keeps a target from working after its process's death.
+// mortal keeps a target from working after its process's death. It can what the target
+// can.
 func mortal(target migrate.Target, life *life) migrate.Target {
 	d := &dyingTarget{target, life}
-	if editor, able := target.(migrate.Editor); able {
-		return &dyingEditor{d, editor}
+	editor, edits := target.(migrate.Editor)
+	streamer, streams := target.(migrate.Streamer)
+	placer, places := target.(migrate.Placer)
+	switch {
+	case edits && streams && places:
+		return struct {
+			*dyingTarget
+			dyingEditor
+			dyingStreamer
+			migrate.Placer
+		}{d, dyingEditor{editor, life}, dyingStreamer{streamer, d}, placer}
+	case edits && places:
+		return struct {
+			*dyingTarget
+			dyingEditor
+			migrate.Placer
+		}{d, dyingEditor{editor, life}, placer}
+	case edits:
+		return struct {
+			*dyingTarget
+			dyingEditor
+		}{d, dyingEditor{editor, life}}
 	}
 	return d
 }
 
 type dyingEditor struct {
-	*dyingTarget
 	editor migrate.Editor
+	life   *life
 }
 
-func (t *dyingEditor) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
-	if t.life.dead {
-		return nil, errKilled
+func (t dyingEditor) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
+	if err := t.life.alive(); err != nil {
+		return nil, err
 	}
 	return t.editor.Edit(ctx, ref, edits)
 }
 
 // Write lets only the first items through if the process is to die inside the chunk.
 func (t *dyingTarget) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
-	if t.life.dead {
-		return nil, errKilled
+	if err := t.life.alive(); err != nil {
+		return nil, err
 	}
 	if t.life.items == 0 {
 		return t.Target.Write(ctx, ref, items)
 	}
-	t.life.dead = true
+	err := t.life.die()
 	if _, err := t.Target.Write(ctx, ref, items[:min(t.life.items, len(items))]); err != nil {
 		return nil, err
 	}
-	return nil, errKilled
+	return nil, err
+}
+
+type dyingStreamer struct {
+	streamer migrate.Streamer
+	target   *dyingTarget
+}
+
+func (s dyingStreamer) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (w migrate.Writing, err error) {
+	if s.target.life.items > 0 {
+		_, err := s.target.Write(ctx, ref, items)
+		return nil, err
+	}
+	err = s.target.life.stream(func() (err error) {
+		w, err = s.streamer.Begin(ctx, ref, items)
+		return err
+	})
+	return dyingWriting{w, s.target.life}, err
+}
+
+type dyingWriting struct {
+	migrate.Writing
+	life *life
+}
+
+func (w dyingWriting) Wait(ctx context.Context) (done []migrate.Done, err error) {
+	err = w.life.stream(func() (err error) {
+		done, err = w.Writing.Wait(ctx)
+		return err
+	})
+	return done, err
 }
 
 // killAtEveryWrite kills the pass before and after each of its journal writes,
 // resumes, and compares with the source.
 func killAtEveryWrite(t *testing.T, newWorld func(t *testing.T) World) {
+	killAtEvery(t, newWorld, smallCorpus(), atWrite)
+}
+
+// killAtEveryStep does the same with what is sent and waited for, of messages most of
+// which are equal to others in other chunks.
+func killAtEveryStep(t *testing.T, newWorld func(t *testing.T) World) {
+	killAtEvery(t, newWorld, twinCorpus(), atStep)
+}
+
+func killAtEvery(t *testing.T, newWorld func(t *testing.T) World, corpus []Folder, at func(int, bool) death) {
 	writes := 0
 	for n := 1; ; n++ {
 		outlived := false
 		for _, after := range []bool{false, true} {
 			w := newWorld(t)
-			w.Fill(t, smallCorpus())
+			w.Fill(t, corpus)
 			j := NewJournal()
-			outlived = copyDying(t, w, j, atWrite(n, after)) == nil
-			resume(t, w, j, fmt.Sprintf("write %d, after %v", n, after))
+			outlived = copyDying(t, w, j, at(n, after)) == nil
+			resume(t, w, j, fmt.Sprintf("step %d, after %v", n, after))
 		}
 		if outlived {
 			break

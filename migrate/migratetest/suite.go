@@ -99,6 +99,7 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	t.Run("later mail", func(t *testing.T) { laterMail(t, newWorld(t)) })
 	t.Run("stopped between chunks", func(t *testing.T) { stopped(t, newWorld(t)) })
 	t.Run("killed at every journal write", func(t *testing.T) { killAtEveryWrite(t, newWorld) })
+	t.Run("killed with equal chunks on their way", func(t *testing.T) { killAtEveryStep(t, newWorld) })
 	t.Run("killed inside every chunk", func(t *testing.T) { killInsideChunks(t, newWorld) })
 	t.Run("others deliver meanwhile", func(t *testing.T) { others(t, newWorld(t)) })
 	t.Run("way back", func(t *testing.T) { wayBack(t, newWorld(t)) })
