@@ -304,8 +304,12 @@ func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err erro
 // skipped and then written, the later entry; of one that only the other direction
 // wrote, what that says, seen from here and without flags.
 func (c *content) Written(ctx context.Context, folder migrate.FolderID, items []migrate.ItemID) (done []migrate.Done, err error) {
-	err = c.view(ctx, "read ledger", func(v view) error {
-		done, err = c.ledger.written(ctx, v, c.claim.Move.ID, c.way, folder, items)
+	open := func(fn func(view) error) error { return c.view(ctx, "read ledger", fn) }
+	if err := c.ledger.load(ctx, open, c.claim.Move.ID, c.way, folder); err != nil {
+		return nil, err
+	}
+	err = open(func(v view) error {
+		done, err = c.ledger.written(ctx, v, c.way, folder, items)
 		return err
 	})
 	return done, err

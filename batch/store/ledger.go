@@ -17,7 +17,8 @@ import (
 // for each item of a folder that was asked about, and four more where the item is also
 // looked for from the other side.
 type ledger struct {
-	mu      sync.Mutex
+	loads   sync.Mutex // one shelf is loaded at a time
+	mu      sync.Mutex // guards what is below
 	seed    maphash.Seed
 	shelves map[shelf]*folderIndex
 }
@@ -30,6 +31,8 @@ type shelf struct {
 	folder string
 }
 
+// A folderIndex is a shelf that is loaded, or while it is, what has been committed since
+// that began.
 type folderIndex struct{ chunks []chunkIndex }
 
 type chunkIndex struct {
@@ -92,17 +95,15 @@ func (l *ledger) add(w way, in migrate.Intent, done []migrate.Done) {
 	}
 }
 
-// written returns what the ledger holds of the items, in their order.
-func (l *ledger) written(ctx context.Context, v view, move batch.MoveID, w way, folder migrate.FolderID, items []migrate.ItemID) ([]migrate.Done, error) {
+// written returns what the ledger holds of the items, in their order. The shelves are
+// loaded.
+func (l *ledger) written(ctx context.Context, v view, w way, folder migrate.FolderID, items []migrate.ItemID) ([]migrate.Done, error) {
 	wanted := make(map[migrate.ItemID]bool, len(items))
 	for _, item := range items {
 		wanted[item] = true
 	}
 	found := map[migrate.ItemID]migrate.Done{}
 	for _, s := range shelvesOf(w, folder) {
-		if err := l.load(ctx, v, move, s); err != nil {
-			return nil, err
-		}
 		if err := l.find(ctx, v, s, wanted, found); err != nil {
 			return nil, err
 		}
@@ -119,19 +120,61 @@ const (
 	chunksThere = `SELECT intent_id, done FROM chunks WHERE move_id = ? AND way = ? AND ref = ? ORDER BY intent_id`
 )
 
-// load reads the shelf's chunks once. Nobody else commits under this claim.
-func (l *ledger) load(ctx context.Context, v view, move batch.MoveID, s shelf) error {
+// load reads the folder's shelves, each once. Nobody else commits under this claim, but the
+// claim itself may while it is asked: what is committed from here on is entered by add,
+// and everything before is seen by the view, which is opened afterwards.
+func (l *ledger) load(ctx context.Context, open func(func(view) error) error, move batch.MoveID, w way, folder migrate.FolderID) error {
+	l.loads.Lock()
+	defer l.loads.Unlock()
+	for _, s := range shelvesOf(w, folder) {
+		if !l.begin(s) {
+			continue
+		}
+		var chunks []chunkIndex
+		err := open(func(v view) (err error) {
+			chunks, err = l.read(ctx, v, move, s)
+			return err
+		})
+		l.loaded(s, chunks, err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin reports whether the shelf has to be loaded, and has it get what is committed
+// meanwhile.
+func (l *ledger) begin(s shelf) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.shelves[s] != nil {
-		return nil
+		return false
 	}
+	l.shelves[s] = &folderIndex{}
+	return true
+}
+
+// loaded adds what was read to a shelf. A chunk may be on it twice then, which does no harm.
+func (l *ledger) loaded(s shelf, chunks []chunkIndex, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		delete(l.shelves, s)
+		return
+	}
+	f := l.shelves[s]
+	f.chunks = append(chunks, f.chunks...)
+}
+
+// read returns the shelf's chunks.
+func (l *ledger) read(ctx context.Context, v view, move batch.MoveID, s shelf) ([]chunkIndex, error) {
 	text := chunksHere
 	if s.there {
 		text = chunksThere
 	}
 	rows, err := v.query(ctx, text, string(move), string(s.way), s.folder)
-	chunks, err := collect(rows, err, func(rows *sql.Rows) (chunkIndex, error) {
+	return collect(rows, err, func(rows *sql.Rows) (chunkIndex, error) {
 		var id migrate.IntentID
 		var blob []byte
 		if err := rows.Scan(&id, &blob); err != nil {
@@ -140,10 +183,6 @@ func (l *ledger) load(ctx context.Context, v view, move batch.MoveID, s shelf) e
 		done, err := decodeDone(blob)
 		return l.index(id, s.named(done)), err
 	})
-	if err == nil {
-		l.shelves[s] = &folderIndex{chunks: chunks}
-	}
-	return err
 }
 
 // find adds to found what stands on the shelf of the wanted items.
@@ -198,7 +237,7 @@ func (l *ledger) candidates(s shelf, items map[migrate.ItemID]bool) []migrate.In
 		}
 	}
 	slices.Sort(ids) // chunks of two goroutines may be entered out of order
-	return ids
+	return slices.Compact(ids)
 }
 
 // overlap reports whether two sorted lists have a hash in common.

@@ -40,6 +40,34 @@ func TestAPageOpensFewChunks(t *testing.T) {
 	}
 }
 
+// What is committed while a shelf is loaded from a view of the moment before is on it.
+func TestACommitDuringALoadIsKnown(t *testing.T) {
+	t.Parallel()
+	journals := sent(t, 1, 1)
+	c := journals.Content.(*content)
+	c.ledger = newLedger() // nothing is loaded
+	open := func(fn func(view) error) error {
+		return c.view(t.Context(), "read ledger", func(v view) error {
+			in := migrate.Intent{Folder: "here", Ref: "there", Items: []migrate.Planned{{Item: "late"}}}
+			id, err := c.Intend(t.Context(), in)
+			if err == nil {
+				err = c.Commit(t.Context(), id, []migrate.Done{{Item: "late", Ref: "2.late"}})
+			}
+			if err != nil {
+				return err
+			}
+			return fn(v)
+		})
+	}
+	if err := c.ledger.load(t.Context(), open, "m", forth, "here"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.Written(t.Context(), "here", []migrate.ItemID{"1.0", "late"})
+	if err != nil || len(done) != 2 {
+		t.Errorf("known: %v, %v; want both items", done, err)
+	}
+}
+
 // sent returns the journals of a move that has sent chunks of so many items.
 func sent(t *testing.T, chunks, size int) batch.Journals {
 	t.Helper()
