@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"reforest/batch"
@@ -33,8 +34,8 @@ var _ migrate.Ledger = (*content)(nil)
 func (s *Store) Journals(claim batch.Claim) batch.Journals {
 	shared := newLedger()
 	return batch.Journals{
-		Content: &content{store: s, claim: claim, way: forth, ledger: shared},
-		Back:    &content{store: s, claim: claim, way: back, ledger: shared},
+		Content: newContent(s, claim, forth, shared),
+		Back:    newContent(s, claim, back, shared),
 		Changes: &changes{store: s, claim: claim},
 	}
 }
@@ -45,6 +46,13 @@ type content struct {
 	claim  batch.Claim
 	way    way
 	ledger *ledger // of both directions
+
+	mu    sync.Mutex
+	noted map[migrate.IntentID]migrate.Intent // what this journal noted and has not closed
+}
+
+func newContent(s *Store, claim batch.Claim, way way, shared *ledger) *content {
+	return &content{store: s, claim: claim, way: way, ledger: shared, noted: map[migrate.IntentID]migrate.Intent{}}
 }
 
 func (c *content) move() string { return string(c.claim.Move.ID) }
@@ -165,7 +173,9 @@ func encodePath(path []string) (string, error) {
 // Intend is migrate.Journal's. It is refused with migrate.ErrUnresolved while the other
 // direction has an open intent.
 func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate.IntentID, err error) {
+	announced := c.announce()
 	planned, err := encodePlanned(intent.Items, intent.Edit)
+	announced()
 	if err != nil {
 		return 0, fmt.Errorf("note intent: %w", err)
 	}
@@ -186,7 +196,19 @@ func (c *content) Intend(ctx context.Context, intent migrate.Intent) (id migrate
 	if err != nil {
 		return 0, err
 	}
+	intent.ID = id
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noted[id] = intent
 	return id, nil
+}
+
+// announce tells the store that something is about to be written.
+func (c *content) announce() func() {
+	if c.store.write == nil {
+		return func() {}
+	}
+	return c.store.write.announce()
 }
 
 // resolved refuses while an intent of the other direction is open.
@@ -203,12 +225,18 @@ func (c *content) resolved(ctx context.Context, t *tx) error {
 // Commit is migrate.Journal's. What is written must have been announced; a skip
 // need not: an item that cannot be read is never announced.
 func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
+	announced := c.announce()
+	blob, err := encodeDone(done)
+	announced()
+	if err != nil {
+		return fmt.Errorf("commit chunk: %w", err)
+	}
 	var in migrate.Intent
-	err := c.change(ctx, "commit chunk", func(ctx context.Context, t *tx) (err error) {
+	err = c.change(ctx, "commit chunk", func(ctx context.Context, t *tx) (err error) {
 		if in, err = c.closeIntent(ctx, t, id); err != nil {
 			return err
 		}
-		if err := c.storeChunk(ctx, t, in, done); err != nil {
+		if err := c.storeChunk(ctx, t, in, done, blob); err != nil {
 			return fmt.Errorf("intent %d: %w", id, err)
 		}
 		return t.count(ctx)
@@ -216,6 +244,9 @@ func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrat
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	delete(c.noted, id)
+	c.mu.Unlock()
 	c.ledger.add(c.way, in, done)
 	return nil
 }
@@ -223,10 +254,9 @@ func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrat
 // closeIntent closes an open intent of this move and returns it.
 func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (migrate.Intent, error) {
 	in := migrate.Intent{ID: id}
-	var planned []byte
 	var closed int64
-	err := t.row(ctx, `SELECT folder_id, ref, planned, closed_at FROM intents WHERE id = ? AND move_id = ? AND way = ?`,
-		[]any{int64(id), c.move(), string(c.way)}, &in.Folder, &in.Ref, &planned, &closed)
+	err := t.row(ctx, `SELECT folder_id, ref, closed_at FROM intents WHERE id = ? AND move_id = ? AND way = ?`,
+		[]any{int64(id), c.move(), string(c.way)}, &in.Folder, &in.Ref, &closed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return in, refuse("intent %d: %w", id, ErrNotFound)
@@ -235,20 +265,32 @@ func (c *content) closeIntent(ctx context.Context, t *tx, id migrate.IntentID) (
 	case closed != 0:
 		return in, refuse("intent %d: %w", id, ErrCommitted)
 	}
-	if in.Items, in.Edit, err = decodePlanned(planned); err != nil {
+	if in.Items, in.Edit, err = c.planned(ctx, t, id); err != nil {
 		return in, err
 	}
 	_, err = t.exec(ctx, `UPDATE intents SET closed_at = ? WHERE id = ?`, micros(time.Now()), int64(id))
 	return in, err
 }
 
-// storeChunk writes the ledger's row, the skips and the folder's totals.
-func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done []migrate.Done) error {
-	items, bytes, err := tally(in, done)
-	if err != nil {
-		return err
+// planned returns what an intent announces: nearly always it is this journal's own.
+func (c *content) planned(ctx context.Context, t *tx, id migrate.IntentID) ([]migrate.Planned, bool, error) {
+	c.mu.Lock()
+	in, own := c.noted[id]
+	c.mu.Unlock()
+	if own {
+		return in.Items, in.Edit, nil
 	}
-	blob, err := encodeDone(done)
+	var blob []byte
+	if err := t.row(ctx, `SELECT planned FROM intents WHERE id = ?`, []any{int64(id)}, &blob); err != nil {
+		return nil, false, err
+	}
+	return decodePlanned(blob)
+}
+
+// storeChunk writes the ledger's row, which holds done as blob, the skips and the folder's
+// totals.
+func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done []migrate.Done, blob []byte) error {
+	items, bytes, err := tally(in, done)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // A writer owns the one connection that writes.
@@ -15,8 +17,13 @@ type writer struct {
 	stop    sync.Once
 	ended   chan struct{}
 	group   int
+	coming  atomic.Int64 // callers that are about to hand over a job
 	tx      tx
 }
+
+// comingFor bounds how long a transaction waits for callers that are about to join it. It
+// is much less than most disks take to sync.
+const comingFor = time.Millisecond
 
 // A job is one caller's part of a transaction.
 type job struct {
@@ -57,14 +64,29 @@ func (w *writer) do(ctx context.Context, fn func(context.Context, *tx) error) er
 		return fn(context.WithoutCancel(ctx), t)
 	}
 	j := job{run: run, done: make(chan error, 1)}
+	if err := w.hand(ctx, j); err != nil {
+		return err
+	}
+	return <-j.done
+}
+
+func (w *writer) hand(ctx context.Context, j job) error {
+	defer w.announce()()
 	select {
 	case <-w.closing:
 		return ErrClosed
 	case <-ctx.Done():
 		return ended(ctx)
 	case w.jobs <- j:
-		return <-j.done
+		return nil
 	}
+}
+
+// announce tells the writer that a job is being prepared, until what it returns is called:
+// a transaction that begins meanwhile waits for it a little, so that one sync serves both.
+func (w *writer) announce() func() {
+	w.coming.Add(1)
+	return func() { w.coming.Add(-1) }
 }
 
 // close waits for the transaction under way.
@@ -94,15 +116,28 @@ func (w *writer) loop(ctx context.Context) {
 	}
 }
 
-// collect takes the jobs that are waiting. They have gathered while the
-// transaction before was synced, so there is no need to wait for more.
+// collect takes the jobs that are waiting and those that are announced. Most have gathered
+// while the transaction before was synced, so there is no need to wait for others.
 func (w *writer) collect(first job) []job {
 	group := []job{first}
+	var late <-chan time.Time
 	for len(group) < w.group {
 		select {
 		case next := <-w.jobs:
 			group = append(group, next)
+			continue
 		default:
+		}
+		if w.coming.Load() == 0 {
+			return group
+		}
+		if late == nil {
+			late = time.After(comingFor)
+		}
+		select {
+		case next := <-w.jobs:
+			group = append(group, next)
+		case <-late:
 			return group
 		}
 	}
