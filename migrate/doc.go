@@ -26,20 +26,53 @@
 //
 // # The life of a chunk
 //
-//	source ── Deltas ──► page ── Written? ──► Read ──► spool + hash ─┐
-//	                                                                 ▼
-//	             Journal.Intend (mark, what, hashes: durable) ◄─── chunk
-//	                          │
-//	                          ▼                    process dies here?
-//	                    Target.Write  ───────────► on start: Target.Landed
-//	                          │                    says which items are there;
-//	                          ▼                    those are committed,
-//	                    Journal.Commit             the rest is sent again
+//	reader     source ── Deltas ──► page ── Written? ──► Read ──► arena or file, hash
+//	(its own goroutine)                                                │
+//	                                        queue, bounded in bytes ◄──┘ chunk
+//	                                                  │
+//	writer     Journal.Intend (mark, what, hashes: durable) ──► Target.Write, or Begin
+//	(Copy's goroutine)   ▲                                    │
+//	                     │ two at most are on their way       │   process dies here?
+//	                     └──────────── Wait ◄─────────────────┤   on start Target.Landed
+//	                                     │                    └─► says which items are there;
+//	clerk      Journal.Commit ◄──────────┘                        those are committed, the
+//	(its own goroutine)  └─► cursor, when all before it            rest is sent again
+//	                         is committed
+//
+// The reader runs ahead of the writer, from one folder into the next, for as long as there
+// is a free arena; the memory of a chunk is free again when it has arrived. The clerk
+// commits a chunk while the next one is noted, so that the journal makes both durable at
+// once. Source and Target are each used by one goroutine at a time.
 //
 // Invariants: nothing is written to a target that is not covered by a durable
-// intent; an intent is closed exactly once; a cursor is stored only when every
-// delta before it is committed. So nothing is lost and nothing is doubled,
+// intent; an intent is closed exactly once, in the order of writing; a cursor is stored
+// only when every delta before it is committed. So nothing is lost and nothing is doubled,
 // whenever the process dies.
+//
+// # Several chunks on their way
+//
+// After a crash several intents of one folder may be open, with equal items, and any of
+// them may have arrived, a part of it or nothing. A mark is a lower bound: it was true
+// before the first of them, and what lies past it may be another chunk's. So
+//
+//   - the intents are resolved in the order in which they were noted, which is that of
+//     writing, whether the source still has their folders or not;
+//   - each is told which items of the target are taken (Intent.Others): those that the
+//     ledger lists, and those that the intents before it have just claimed;
+//   - an item of the target is claimed once, and of equal ones the first goes first.
+//
+// Of n equal messages that arrived, n are claimed, whichever chunk they came with, and the
+// others are sent again. If an answer is lost, the chunks behind it are still waited for
+// and committed, and no cursor is stored any more. Where the journal is no Ledger nobody
+// could tell the items apart: there, as with a target that does not stream, a chunk is
+// written when the one before it is committed, under a mark of its own.
+//
+// # A pass that finds nothing
+//
+// A folder whose State is what it was when a pass last brought everything (FolderState.Seen)
+// is neither read nor placed. Seen is the State that was listed before the folder was read,
+// so what came in meanwhile is found by the next pass. If no folder has changed, the source
+// is asked for its folders and the target for nothing.
 //
 // # The way back
 //

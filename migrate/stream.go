@@ -2,7 +2,8 @@ package migrate
 
 import "context"
 
-// A Streamer is a Target that takes a chunk before it has confirmed the one before it.
+// A Streamer is a Target that takes a chunk before it has confirmed the one before it. Its
+// chunks of one folder arrive in the order in which they were begun.
 type Streamer interface {
 	// Begin sends the items and returns without waiting for the target's answer; what
 	// became of them is known once Wait has said so. A Streamer that cannot stream at
@@ -15,7 +16,8 @@ type Streamer interface {
 // returns, which may send them again.
 type Writing interface {
 	// Wait returns what Target.Write returns. Of several, the one that was begun first
-	// is waited for first. Where it returns no error, every Done that is no Skip has a Ref.
+	// is waited for first, and each once, also when one before it has failed. Where it
+	// returns no error, every Done that is no Skip has a Ref.
 	Wait(ctx context.Context) ([]Done, error)
 }
 

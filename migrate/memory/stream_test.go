@@ -56,7 +56,7 @@ func (r *trial) pass(t *testing.T, n int) error {
 	t.Helper()
 	target := &memory.Stream{Target: &memory.Target{Mailbox: r.target, Refuse: r.refuse}, Late: r.late}
 	dying, journal := migratetest.Mortal(target, r.journal, n, r.IntN(2) == 0)
-	options := migrate.Options{ChunkItems: 1 + r.IntN(4), Grace: -1, Limit: -1}
+	options := migrate.Options{ChunkItems: 1 + r.IntN(4), ChunkBytes: 1 + r.Int64N(4), QueueBytes: 1, Grace: -1, Limit: -1}
 	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: r.source, Page: 1 + r.IntN(5)}, dying, journal, options)
 	if err != nil && !errors.Is(err, migratetest.ErrKilled) {
 		t.Fatal(err)
