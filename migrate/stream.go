@@ -21,6 +21,14 @@ type Writing interface {
 	Wait(ctx context.Context) ([]Done, error)
 }
 
+// A Marker is a Writing that can tell where its folder stands, so that after a crash less
+// has to be looked through than what lies past the mark of the pass.
+type Marker interface {
+	// Mark is asked after Wait: whatever is begun later comes to lie at or past it. "" if
+	// that is not known.
+	Mark() Mark
+}
+
 // A Placer is a Target that places many folders in as few round trips as it can.
 type Placer interface {
 	// PutFolders does what PutFolder does with each, in their order, and says where the

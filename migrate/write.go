@@ -132,7 +132,7 @@ func (w *writer) mark(ctx context.Context, c *chunk) (Mark, error) {
 	}
 	mark, err := w.target.Mark(ctx, c.state.Ref)
 	if err == nil {
-		w.marks[c.state.Ref] = mark
+		w.remember(c.state.Ref, mark)
 	}
 	return mark, err
 }
@@ -209,12 +209,21 @@ func (w *writer) settle(ctx context.Context) error {
 		w.failed = true
 		return f.chunk.folder.failed(fmt.Errorf("write: %w", err))
 	}
+	if marker, tells := f.writing.(Marker); tells {
+		w.remember(f.intent.Ref, marker.Mark())
+	}
 	done = f.chunk.outcome(done)
 	if w.clerk == nil {
 		return w.commit(ctx, f.intent, done)
 	}
 	w.clerk.enter(entry{intent: f.intent, done: done})
 	return nil
+}
+
+func (w *writer) remember(ref Ref, mark Mark) {
+	if mark != "" {
+		w.marks[ref] = mark
+	}
 }
 
 // store stores a folder's cursor.

@@ -38,6 +38,16 @@ func (s *sink) Write(_ context.Context, _ migrate.Ref, items []*migrate.Item) ([
 	return done, nil
 }
 
+// Begin streams.
+func (s *sink) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (migrate.Writing, error) {
+	done, err := s.Write(ctx, ref, items)
+	return sunk(done), err
+}
+
+type sunk []migrate.Done
+
+func (s sunk) Wait(context.Context) ([]migrate.Done, error) { return s, nil }
+
 func (s *sink) Landed(context.Context, migrate.Intent) ([]migrate.Done, error) { return nil, nil }
 
 // corpus is a mailbox of 25 folders and 3,500 messages of 70 kB on average, most of them

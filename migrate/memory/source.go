@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"slices"
 	"strconv"
@@ -28,7 +29,7 @@ func (s *Source) Folders(context.Context) ([]migrate.Folder, error) {
 	var list []migrate.Folder
 	for _, f := range s.Mailbox.Folders() {
 		folder := migrate.Folder{
-			ID: migrate.FolderID(key(f.Path)), Path: f.Path, Subscribed: f.Subscribed, Items: int64(len(f.Messages)),
+			ID: migrate.FolderID(key(f.Path)), Path: f.Path, Subscribed: f.Subscribed, Items: int64(len(f.Messages)), State: f.state(),
 		}
 		for _, m := range f.Messages {
 			folder.Bytes += int64(len(m.Body))
@@ -36,6 +37,16 @@ func (s *Source) Folders(context.Context) ([]migrate.Folder, error) {
 		list = append(list, folder)
 	}
 	return list, nil
+}
+
+// state is a digest of the messages that are there and of their flags.
+func (f *Folder) state() string {
+	sum := fnv.New64a()
+	_, _ = fmt.Fprint(sum, f.Subscribed)
+	for _, m := range f.Messages {
+		_, _ = fmt.Fprintf(sum, " %d %q", m.UID, m.Flags)
+	}
+	return strconv.FormatUint(sum.Sum64(), 36)
 }
 
 // Deltas yields the messages past the cursor, which is the last UID of a page.

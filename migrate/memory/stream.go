@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"strconv"
 
 	"reforest/migrate"
 )
@@ -11,7 +12,7 @@ import (
 type Stream struct {
 	*Target
 	// Late stores a chunk when it is waited for, and not when it is sent: what has been
-	// sent is lost with the connection.
+	// sent is lost with the connection. It does not tell then where the folder stands.
 	Late bool
 }
 
@@ -19,11 +20,12 @@ var (
 	_ migrate.Streamer = (*Stream)(nil)
 	_ migrate.Placer   = (*Stream)(nil)
 	_ migrate.Editor   = (*Stream)(nil)
+	_ migrate.Marker   = (*writing)(nil)
 )
 
 // Begin takes the items.
 func (s *Stream) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (migrate.Writing, error) {
-	w := &writing{target: s.Target, ref: ref, items: items}
+	w := &writing{target: s.Target, ref: ref, items: items, late: s.Late}
 	if s.Late {
 		return w, nil
 	}
@@ -35,6 +37,7 @@ func (s *Stream) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.It
 type writing struct {
 	target *Target
 	ref    migrate.Ref
+	late   bool
 	items  []*migrate.Item // nil once they are written
 	done   []migrate.Done
 	err    error
@@ -47,6 +50,19 @@ func (w *writing) Wait(ctx context.Context) ([]migrate.Done, error) {
 		w.items = nil
 	}
 	return w.done, w.err
+}
+
+// Mark returns the UID after the last one that was written.
+func (w *writing) Mark() (mark migrate.Mark) {
+	if w.late {
+		return ""
+	}
+	for _, d := range w.done {
+		if uid, err := strconv.ParseInt(string(d.Ref), 10, 64); err == nil {
+			mark = migrate.Mark(strconv.FormatInt(uid+1, 10))
+		}
+	}
+	return mark
 }
 
 // PutFolders does what PutFolder does with each.

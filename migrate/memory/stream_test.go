@@ -80,7 +80,7 @@ func bodies(m *memory.Mailbox) map[string]int {
 // lists lies where it says.
 func TestAStreamThatDiesLosesAndDoublesNothing(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	for seed := range uint64(400) {
+	for seed := range uint64(250) {
 		r := newTrial(seed)
 		deaths := 0
 		for r.pass(t, 1+r.IntN(25)) != nil {

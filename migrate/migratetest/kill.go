@@ -217,6 +217,14 @@ type dyingWriting struct {
 	life *life
 }
 
+// Mark says what the Writing says, if it can.
+func (w dyingWriting) Mark() migrate.Mark {
+	if marker, tells := w.Writing.(migrate.Marker); tells {
+		return marker.Mark()
+	}
+	return ""
+}
+
 func (w dyingWriting) Wait(ctx context.Context) (done []migrate.Done, err error) {
 	err = w.life.stream(func() (err error) {
 		done, err = w.Writing.Wait(ctx)
