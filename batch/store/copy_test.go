@@ -96,7 +96,8 @@ func sourceMailbox() *memory.Mailbox {
 func pass(t *testing.T, s *store.Store, source, target *memory.Mailbox, n int, after bool) error {
 	t.Helper()
 	journal := journals(t, s).Content.(migrate.Ledger)
-	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, &memory.Target{Mailbox: target},
+	stream := &memory.Stream{Target: &memory.Target{Mailbox: target}, Late: n%2 == 0}
+	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: source, Page: 4}, stream,
 		mortal(journal, n, after), migrate.Options{ChunkItems: 3, Grace: -1})
 	return err
 }
