@@ -113,6 +113,8 @@ type Intent struct {
 	Items  []Planned // in the order of writing
 	At     time.Time // when it was noted; given by the journal
 	Edit   bool      // nothing is added: items that the target holds are moved or get other flags
+
+	Others map[ItemRef]bool // handed to Target.Landed, never stored: items at or past the mark that belong to other chunks
 }
 
 // A FolderState is what the journal knows of one folder.
@@ -161,8 +163,8 @@ type Target interface {
 	// Write appends the items and says what became of each. On an error the
 	// results say which are known to be written; Landed finds out about the rest.
 	Write(ctx context.Context, ref Ref, items []*Item) ([]Done, error)
-	// Landed says which items of the intent the target holds past the intent's mark. They
-	// lie in the order of the intent, unless it is of edits.
+	// Landed says which items of the intent the target holds past the intent's mark, none
+	// of intent.Others among them. A Done comes in the intent's order, wherever it landed.
 	Landed(ctx context.Context, intent Intent) ([]Done, error)
 }
 

@@ -87,7 +87,7 @@ func (c *Conn) inOrder(ctx context.Context, from uint32, planned []migrate.Plann
 
 // byDigest reads the messages back.
 func (c *Conn) byDigest(ctx context.Context, sel selection, from uint32, planned []migrate.Planned) (map[migrate.ItemID]uint32, error) {
-	found, err := c.landings(ctx, sel, from, planned)
+	found, err := c.landings(ctx, sel, from, planned, nil)
 	if err != nil {
 		return nil, err
 	}
