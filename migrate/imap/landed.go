@@ -29,6 +29,7 @@ func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.D
 	if err != nil {
 		return nil, err
 	}
+	t.giveUp()
 	mark, err := parsePlace(string(intent.Mark))
 	if err != nil {
 		return nil, &migrate.Error{Op: "imap.Landed", Reach: migrate.OneMailbox, Err: fmt.Errorf("read mark: %w", err)}

@@ -120,7 +120,7 @@ func appendUIDs(s status, n int) []migrate.ItemRef {
 	if s.code != "APPENDUID" || len(words) != 2 {
 		return nil
 	}
-	var refs []migrate.ItemRef
+	refs := make([]migrate.ItemRef, 0, n)
 	for span := range strings.SplitSeq(words[1], ",") {
 		first, last, ranged := strings.Cut(span, ":")
 		if !ranged {

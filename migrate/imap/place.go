@@ -68,7 +68,11 @@ func (t *Target) placing(ctx context.Context, want ...migrate.Folder) (*Conn, er
 		}
 	}
 	c, err := t.ready(ctx)
-	if err == nil && t.names == nil {
+	if err != nil {
+		return nil, err
+	}
+	t.giveUp()
+	if t.names == nil {
 		t.names, err = c.readNames(ctx)
 	}
 	return c, err

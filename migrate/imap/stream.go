@@ -15,10 +15,11 @@ type writing struct {
 	ref     migrate.Ref
 	items   []*migrate.Item
 	mark    place                    // where the folder stood before it
-	flights []flight                 // nil once it is known what became of them
+	flights []flight                 // nil once it is over
 	taken   map[migrate.ItemRef]bool // what else was written past the mark
 	done    []migrate.Done
 	err     error
+	over    bool // done and err are what Wait returns
 }
 
 // Begin sends the items, as a rule in one APPEND, and returns. On a server that does not
@@ -35,6 +36,7 @@ func (t *Target) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.It
 	w := &writing{target: t, ref: ref, items: items}
 	if !t.tells(c) {
 		w.done, w.err = t.Write(ctx, ref, items)
+		w.over = true
 		t.note(w)
 		return w, nil
 	}
@@ -54,7 +56,7 @@ func (t *Target) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.It
 
 // Wait reads the answers and writes again what was refused.
 func (w *writing) Wait(ctx context.Context) ([]migrate.Done, error) {
-	if t := w.target; slices.Contains(t.writings, w) {
+	if t := w.target; !w.over {
 		var mixed bool
 		w.done, mixed, w.err = t.finish(ctx, string(w.ref), w.flights, w.err)
 		t.end(ctx, w, mixed)
@@ -69,8 +71,16 @@ func (t *Target) end(ctx context.Context, w *writing, mixed bool) {
 		w.err = t.locate(ctx, search{folder: string(w.ref), mark: w.mark, others: w.taken, mixed: mixed}, w.items, w.done)
 	}
 	t.writings = slices.DeleteFunc(t.writings, func(other *writing) bool { return other == w })
-	w.flights, w.items = nil, nil
+	w.flights, w.items, w.over = nil, nil, true
 	t.note(w)
+}
+
+// giveUp forgets the writings that nobody waits for any more: whoever asks what has landed
+// of them has given them up.
+func (t *Target) giveUp() {
+	t.writings = slices.DeleteFunc(t.writings, func(w *writing) bool {
+		return w.err != nil || slices.ContainsFunc(w.flights, flight.lost)
+	})
 }
 
 // unbroken returns an error while there is a writing on a connection that is gone: what

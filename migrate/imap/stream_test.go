@@ -353,3 +353,20 @@ func checkStored(t *testing.T, config Config, ref migrate.Ref, items []*migrate.
 		t.Errorf("folder %s (-want +got):\n%s", ref, diff)
 	}
 }
+
+// A chunk that its owner has given up stands in nobody's way, and never counts as written.
+func TestAChunkIsGivenUp(t *testing.T) {
+	t.Parallel()
+	target := streamTo(t, allCaps, appends("F", "ab", ""))
+	w := begin(t, target, "F", "ab")
+	_, _ = w.(*writing).flights[0].sent.wait(t.Context())
+	again := streamTo(t, allCaps,
+		[]answer{selectAnswer(0, 7), {"CLOSE", ok}}, appends("F", "ab", "TAG OK [APPENDUID 9 7:8] done\r\n"))
+	target.conn = again.conn
+	in := migrate.Intent{Ref: "F", Mark: "9.7", Items: []migrate.Planned{{Item: "a", Size: 1}}}
+	if done, err := target.Landed(t.Context(), in); err != nil || len(done) > 0 {
+		t.Errorf("landed %+v, %v; want nothing", done, err)
+	}
+	checkOutcome(t, begin(t, target, "F", "ab"), "a 9.7, b 9.8")
+	checkOutcome(t, w, "error of one server, later")
+}

@@ -218,13 +218,14 @@ func (c *Conn) appendLimit() int64 {
 // sendable returns the flags that an APPEND can express: the system flags of
 // RFC 9051 2.3.2 but \Recent, and keywords that are atoms.
 func sendable(flags []string) []string {
-	var out []string
-	for _, f := range flags {
-		if systemFlag(f) || atom(f) {
-			out = append(out, f)
-		}
+	if len(flags) == 0 {
+		return nil
 	}
-	return out
+	bad := func(f string) bool { return !systemFlag(f) && !atom(f) }
+	if slices.ContainsFunc(flags, bad) {
+		flags = slices.DeleteFunc(slices.Clone(flags), bad)
+	}
+	return slices.Clip(flags)
 }
 
 var systemFlags = []string{`\Seen`, `\Answered`, `\Flagged`, `\Deleted`, `\Draft`}
