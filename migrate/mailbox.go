@@ -167,9 +167,10 @@ type Target interface {
 	// results say which are known to be written; Landed finds out about the rest.
 	Write(ctx context.Context, ref Ref, items []*Item) ([]Done, error)
 	// Landed says which items of the intent the target holds at or past the intent's mark,
-	// but for its Others. An item of the target stands for one of the intent at most. Of
-	// items that are equal the one that lies first is taken first: chunks arrive in the
-	// order of their intents, so what is left is the next one's.
+	// but for its Others, in the intent's order wherever they lie. An item of the target
+	// stands for one of the intent at most. Of items that are equal one with the planned
+	// date is taken first, then the one that lies first: chunks arrive in the order of
+	// their intents, so what is left is the next one's.
 	Landed(ctx context.Context, intent Intent) ([]Done, error)
 }
 

@@ -61,7 +61,7 @@ func (c *Conn) existing(ctx context.Context, name string, open func(context.Cont
 // marked, what was moved away is sent again.
 func (c *Conn) noneLanded(ctx context.Context, sel selection, mark place, intent migrate.Intent) error {
 	if sel.uidValidity != 0 {
-		n, err := c.countLanded(ctx, sel, 1, intent.Items)
+		n, err := c.countLanded(ctx, sel, 1, intent)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (c *Conn) noneIn(ctx context.Context, name string, mark place, intent migra
 	if err != nil {
 		return err
 	}
-	n, err := c.countLanded(ctx, sel, mark.uid, intent.Items)
+	n, err := c.countLanded(ctx, sel, mark.uid, intent)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -106,11 +106,11 @@ func (c *Conn) noneIn(ctx context.Context, name string, mark place, intent migra
 	}
 }
 
-// countLanded returns how many of the planned messages the open folder may hold.
-func (c *Conn) countLanded(ctx context.Context, sel selection, from uint32, planned []migrate.Planned) (int, error) {
-	found, err := c.landings(ctx, sel, from, planned)
+// countLanded returns how many messages of the intent the open folder may hold.
+func (c *Conn) countLanded(ctx context.Context, sel selection, from uint32, intent migrate.Intent) (int, error) {
+	found, err := c.landings(ctx, sel, from, intent.Items, intent.Others)
 	if err != nil {
 		return 0, err
 	}
-	return len(matchLandings(sel.uidValidity, planned, found)), nil
+	return len(matchLandings(sel.uidValidity, intent.Items, found)), nil
 }

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,11 +84,20 @@ func (p body) send(c *Conn, tag string) (*status, error) {
 			return s, err
 		}
 	}
-	n, err := io.Copy(c.out, io.LimitReader(p.r, p.size))
+	n, err := p.copy(c.out)
 	if err == nil && n < p.size {
 		err = fmt.Errorf("message has %d bytes where %d were announced: %w", n, p.size, io.ErrUnexpectedEOF)
 	}
 	return nil, err
+}
+
+// copy writes the message. One in memory is handed on as it is: a large one passes by the
+// buffer.
+func (p body) copy(out io.Writer) (int64, error) {
+	if memory, ok := p.r.(*bytes.Reader); ok && int64(memory.Len()) == p.size {
+		return memory.WriteTo(out)
+	}
+	return io.Copy(out, io.LimitReader(p.r, p.size))
 }
 
 // awaitContinuation waits until the server wants the literal. A status in its
@@ -132,8 +142,8 @@ func (c *Conn) do(ctx context.Context, op string, handle handler, parts ...part)
 
 // send writes a command and does not wait for its answer, so that more can be sent
 // meanwhile (RFC 9051 5.5). Untagged responses go to the oldest command that is not
-// answered. The caller waits for every command that it has sent, and sends no more than
-// the server can answer into the connection's buffers while nobody reads.
+// answered. The caller waits for every command that it has sent. What the server says
+// meanwhile is kept, see aside.
 func (c *Conn) send(ctx context.Context, op string, handle handler, parts ...part) (*sent, error) {
 	if ctx.Err() != nil {
 		return nil, lost(ctx, op, ctx.Err()) // tie might be too slow to stop a quick command

@@ -47,20 +47,31 @@ type selection struct {
 type progressConn struct {
 	net.Conn
 	timeout time.Duration
+	aside   aside
 }
 
 func (p *progressConn) Read(b []byte) (int, error) {
+	if n, some := p.aside.take(b); some {
+		return n, nil
+	}
 	if err := p.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
 		return 0, err
 	}
 	return p.Conn.Read(b)
 }
 
-func (p *progressConn) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
+func (p *progressConn) Write(b []byte) (done int, err error) {
+	for done < len(b) && err == nil {
+		if err = p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+			return done, err
+		}
+		heard := p.aside.listen(p.Conn)
+		var n int
+		n, err = p.Conn.Write(b[done:min(len(b), done+ioBuffer)])
+		err = heard(err)
+		done += n
 	}
-	return p.Conn.Write(b)
+	return done, err
 }
 
 // Dial connects over TLS and logs in. Its errors are *migrate.Error, or ctx's
@@ -168,7 +179,7 @@ func (c *Conn) startTLS(ctx context.Context, config Config, settings *tls.Config
 	if !s.ok() {
 		return &migrate.Error{Op: "imap.StartTLS", Reach: migrate.OneServer, Err: fmt.Errorf("%w: %w", errNoTLS, s)}
 	}
-	if c.lex.r.Buffered() > 0 {
+	if c.lex.r.Buffered() > 0 || len(c.net.aside.heard) > 0 {
 		err := errors.New("text was injected before TLS began")
 		return &migrate.Error{Op: "imap.StartTLS", Reach: migrate.OneServer, Err: err}
 	}

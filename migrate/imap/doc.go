@@ -1,8 +1,16 @@
 // Package imap reads and writes one mailbox over IMAP, as a migrate.Source and a
 // migrate.Target. It speaks RFC 9051 and RFC 3501 through its own thin wire layer,
 // which streams messages of any size and uses what a server offers: LITERAL+
-// (RFC 7888), UIDPLUS (RFC 4315), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819),
-// SPECIAL-USE (RFC 6154).
+// (RFC 7888), MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315), LIST-EXTENDED (RFC 5258),
+// LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+//
+// # How messages are written
+//
+//	UIDPLUS, LITERAL+, MULTIAPPEND   chunks on their way together, each in one APPEND
+//	UIDPLUS, LITERAL+                up to 64 APPENDs of one message on their way
+//	LITERAL- without MULTIAPPEND     the same within a chunk, of messages up to 4 KB
+//	neither                          one APPEND after another
+//	no UIDPLUS, or no APPENDUID      chunk by chunk, each of which is then looked for
 //
 // # What the identifiers hold
 //

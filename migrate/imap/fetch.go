@@ -143,5 +143,3 @@ func parseDate(text string) time.Time {
 	}
 	return t
 }
-
-func formatDate(t time.Time) string { return t.Format(dateLayout) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"reforest/migrate"
 )
@@ -30,6 +29,7 @@ func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.D
 	if err != nil {
 		return nil, err
 	}
+	t.giveUp()
 	mark, err := parsePlace(string(intent.Mark))
 	if err != nil {
 		return nil, &migrate.Error{Op: "imap.Landed", Reach: migrate.OneMailbox, Err: fmt.Errorf("read mark: %w", err)}
@@ -42,42 +42,24 @@ func (t *Target) Landed(ctx context.Context, intent migrate.Intent) ([]migrate.D
 		t.names = nil // what it listed is no longer true
 		return nil, c.noneLanded(ctx, sel, mark, intent)
 	}
-	found, err := c.landings(ctx, sel, mark.uid, intent.Items)
+	found, err := c.landings(ctx, sel, mark.uid, intent.Items, intent.Others)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.unselect(ctx); err != nil {
 		return nil, err
 	}
-	if intent.Edit {
-		return matchAnyOrder(mark.uidValidity, intent.Items, found), nil
-	}
 	return matchLandings(mark.uidValidity, intent.Items, found), nil
 }
 
-// matchAnyOrder returns the planned items of which an equal one was found. A server moves
-// messages in the order of their UIDs, whatever the owner's was.
-func matchAnyOrder(validity uint32, planned []migrate.Planned, found []landing) (done []migrate.Done) {
-	places := map[migrate.Digest][]landing{}
-	for _, l := range found {
-		places[l.digest] = append(places[l.digest], l)
-	}
-	for _, p := range planned {
-		if equal := places[p.Digest]; len(equal) > 0 {
-			at := place{validity, equal[0].uid}.String()
-			done = append(done, migrate.Done{Item: p.Item, Ref: migrate.ItemRef(at), Flags: keptFlags(equal[0].flags)})
-			places[p.Digest] = equal[1:]
-		}
-	}
-	return done
-}
-
-// landings reads the candidates and their digests, in the order of their UIDs.
-func (c *Conn) landings(ctx context.Context, sel selection, from uint32, planned []migrate.Planned) ([]landing, error) {
+// landings reads the candidates and their digests, in the order of their UIDs. What
+// belongs to others is none.
+func (c *Conn) landings(ctx context.Context, sel selection, from uint32, planned []migrate.Planned, others map[migrate.ItemRef]bool) ([]landing, error) {
 	if sel.exists == 0 || sel.uidNext > 0 && sel.uidNext <= from {
 		return nil, nil
 	}
-	found, err := c.listPast(ctx, from, func(f fetched) bool { return fits(f, planned) })
+	fits := newFit(planned)
+	found, err := c.listPast(ctx, from, func(f fetched) bool { return fits.with(f) && !sel.among(others, f.uid) })
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +69,11 @@ func (c *Conn) landings(ctx context.Context, sel selection, from uint32, planned
 		}
 	}
 	return found, nil
+}
+
+// among reports whether a message of the folder is one of refs.
+func (s selection) among(refs map[migrate.ItemRef]bool, uid uint32) bool {
+	return len(refs) > 0 && refs[migrate.ItemRef(place{s.uidValidity, uid}.String())]
 }
 
 // listPast returns the messages of the open folder from a UID on that are wanted, in the
@@ -106,11 +93,25 @@ func (c *Conn) listPast(ctx context.Context, from uint32, wanted func(fetched) b
 	return found, err
 }
 
-// fits reports whether a message may be one of those planned.
-func fits(f fetched, planned []migrate.Planned) bool {
-	return slices.ContainsFunc(planned, func(p migrate.Planned) bool {
-		return p.Size == f.size || p.Received.IsZero() || p.Received.Truncate(time.Second).Equal(f.received)
-	})
+// A fit knows the sizes and dates of what was planned.
+type fit struct {
+	sizes map[int64]bool
+	dates map[int64]bool // in seconds since 1970
+	any   bool           // one was planned without a date, so that it may have any
+}
+
+func newFit(planned []migrate.Planned) fit {
+	f := fit{sizes: make(map[int64]bool, len(planned)), dates: make(map[int64]bool, len(planned))}
+	for _, p := range planned {
+		f.sizes[p.Size], f.dates[p.Received.Unix()] = true, true
+		f.any = f.any || p.Received.IsZero()
+	}
+	return f
+}
+
+// with reports whether a message may be one of those planned.
+func (f fit) with(m fetched) bool {
+	return f.any || f.sizes[m.size] || f.dates[m.received.Unix()]
 }
 
 // digest reads the bodies and computes their digests. One that does not come is
@@ -162,37 +163,52 @@ func (c *Conn) digestBodies(ctx context.Context, found []landing, read map[uint3
 	return c.uidFetch(ctx, uidSet(uids), "UID BODY.PEEK[]", nil, onBody)
 }
 
-// matchLandings returns the longest sequence of planned items that lies, in
-// order, among what was found.
-func matchLandings(validity uint32, planned []migrate.Planned, found []landing) []migrate.Done {
-	found = slices.DeleteFunc(found, func(l landing) bool {
-		return !slices.ContainsFunc(planned, func(p migrate.Planned) bool { return p.Digest == l.digest })
-	})
-	// longest[i][j] is the answer's length for planned[i:] and found[j:].
-	longest := make([][]int32, len(planned)+1)
-	for i := range longest {
-		longest[i] = make([]int32, len(found)+1)
+// A twinKey tells equal messages apart as far as a server does.
+type twinKey struct {
+	digest migrate.Digest
+	date   int64 // in seconds since 1970
+}
+
+// matchLandings returns the planned items of which an equal message was found, each
+// with one of its own. Of several equal ones that with the same date is preferred, then
+// the first. Their order decides nothing: a server moves messages in the order of their
+// UIDs, and what is sent again after a refusal lies behind what was sent after it.
+func matchLandings(validity uint32, planned []migrate.Planned, found []landing) (done []migrate.Done) {
+	matches := make([]*landing, len(planned))
+	dated := map[twinKey][]*landing{}
+	for i := range found {
+		key := twinKey{found[i].digest, found[i].received.Unix()}
+		dated[key] = append(dated[key], &found[i])
 	}
-	for i := len(planned) - 1; i >= 0; i-- {
-		for j := len(found) - 1; j >= 0; j-- {
-			longest[i][j] = max(longest[i+1][j], longest[i][j+1])
-			if planned[i].Digest == found[j].digest {
-				longest[i][j] = longest[i+1][j+1] + 1
-			}
+	used := map[uint32]bool{}
+	for i, p := range planned {
+		key := twinKey{p.Digest, p.Received.Unix()}
+		if equal := dated[key]; len(equal) > 0 {
+			matches[i], dated[key] = equal[0], equal[1:]
+			used[equal[0].uid] = true
 		}
 	}
-	var done []migrate.Done
-	for i, j := 0, 0; i < len(planned) && j < len(found); {
-		switch {
-		case planned[i].Digest == found[j].digest:
-			at := place{validity, found[j].uid}.String()
-			done = append(done, migrate.Done{Item: planned[i].Item, Ref: migrate.ItemRef(at), Flags: keptFlags(found[j].flags)})
-			i, j = i+1, j+1
-		case longest[i+1][j] >= longest[i][j+1]:
-			i++
-		default:
-			j++
+	matchRest(matches, planned, found, used)
+	for i, l := range matches {
+		if l != nil {
+			at := place{validity, l.uid}.String()
+			done = append(done, migrate.Done{Item: planned[i].Item, Ref: migrate.ItemRef(at), Flags: keptFlags(l.flags)})
 		}
 	}
 	return done
+}
+
+// matchRest matches what has found no message of its date.
+func matchRest(matches []*landing, planned []migrate.Planned, found []landing, used map[uint32]bool) {
+	equal := map[migrate.Digest][]*landing{}
+	for i := range found {
+		if !used[found[i].uid] {
+			equal[found[i].digest] = append(equal[found[i].digest], &found[i])
+		}
+	}
+	for i, p := range planned {
+		if rest := equal[p.Digest]; matches[i] == nil && len(rest) > 0 {
+			matches[i], equal[p.Digest] = rest[0], rest[1:]
+		}
+	}
 }

@@ -15,41 +15,52 @@ func (t *Target) writeAndFind(ctx context.Context, ref migrate.Ref, items []*mig
 	if err != nil {
 		return nil, err
 	}
-	done, err := t.write(ctx, ref, items)
+	done, mixed, err := t.write(ctx, ref, items)
 	if err != nil {
 		return done, err
 	}
 	at, err := parsePlace(string(mark))
 	if err == nil {
-		err = t.locate(ctx, string(ref), at, items, done)
+		err = t.locate(ctx, search{folder: string(ref), mark: at, mixed: mixed}, items, done)
 	}
 	return done, err
 }
 
-// locate fills in the Refs of what was written past the mark.
-func (t *Target) locate(ctx context.Context, folder string, mark place, items []*migrate.Item, done []migrate.Done) error {
+// A search says where messages were written to.
+type search struct {
+	folder string
+	mark   place                    // they lie past it
+	others map[migrate.ItemRef]bool // what is known to be no one of them
+	mixed  bool                     // they do not lie in the order of writing
+}
+
+// locate fills in the Refs of what was written.
+func (t *Target) locate(ctx context.Context, where search, items []*migrate.Item, done []migrate.Done) error {
 	c, err := t.ready(ctx)
 	if err != nil {
 		return err
 	}
-	sel, err := c.examine(ctx, folder)
+	sel, err := c.examine(ctx, where.folder)
 	if err != nil {
 		return err
 	}
 	planned := unplaced(items, done)
-	if sel.uidValidity != mark.uidValidity || len(planned) == 0 {
+	if sel.uidValidity != where.mark.uidValidity || len(planned) == 0 {
 		return c.unselect(ctx)
 	}
-	uids, err := c.inOrder(ctx, mark.uid, planned)
+	var uids map[migrate.ItemID]uint32
+	if !where.mixed {
+		uids, err = c.inOrder(ctx, sel, where, planned)
+	}
 	if err == nil && uids == nil {
-		uids, err = c.byDigest(ctx, sel, mark.uid, planned)
+		uids, err = c.byDigest(ctx, sel, where, planned)
 	}
 	if err != nil {
 		return err
 	}
 	for i, d := range done {
 		if uid, found := uids[d.Item]; found && d.Ref == "" {
-			done[i].Ref = migrate.ItemRef(place{mark.uidValidity, uid}.String())
+			done[i].Ref = migrate.ItemRef(place{sel.uidValidity, uid}.String())
 		}
 	}
 	return c.unselect(ctx)
@@ -70,8 +81,8 @@ func unplaced(items []*migrate.Item, done []migrate.Done) (planned []migrate.Pla
 // inOrder compares what lies past the mark with what was written, one by one, by date
 // and size. nil: that does not tell, since others write to the folder too, or since the
 // server keeps another size.
-func (c *Conn) inOrder(ctx context.Context, from uint32, planned []migrate.Planned) (map[migrate.ItemID]uint32, error) {
-	found, err := c.listPast(ctx, from, func(fetched) bool { return true })
+func (c *Conn) inOrder(ctx context.Context, sel selection, where search, planned []migrate.Planned) (map[migrate.ItemID]uint32, error) {
+	found, err := c.listPast(ctx, where.mark.uid, func(f fetched) bool { return !sel.among(where.others, f.uid) })
 	if err != nil || len(found) != len(planned) {
 		return nil, err
 	}
@@ -86,8 +97,8 @@ func (c *Conn) inOrder(ctx context.Context, from uint32, planned []migrate.Plann
 }
 
 // byDigest reads the messages back.
-func (c *Conn) byDigest(ctx context.Context, sel selection, from uint32, planned []migrate.Planned) (map[migrate.ItemID]uint32, error) {
-	found, err := c.landings(ctx, sel, from, planned)
+func (c *Conn) byDigest(ctx context.Context, sel selection, where search, planned []migrate.Planned) (map[migrate.ItemID]uint32, error) {
+	found, err := c.landings(ctx, sel, where.mark.uid, planned, where.others)
 	if err != nil {
 		return nil, err
 	}

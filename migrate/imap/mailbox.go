@@ -129,7 +129,8 @@ func (x *lexer) statusLine() (name string, numbers map[string]uint64, err error)
 type place struct{ uidValidity, uid uint32 }
 
 func (p place) String() string {
-	return strconv.FormatUint(uint64(p.uidValidity), 10) + "." + strconv.FormatUint(uint64(p.uid), 10)
+	text := strconv.AppendUint(make([]byte, 0, 24), uint64(p.uidValidity), 10)
+	return string(strconv.AppendUint(append(text, '.'), uint64(p.uid), 10))
 }
 
 func parsePlace(text string) (place, error) {

@@ -8,9 +8,12 @@ import (
 	"reforest/migrate"
 )
 
-// maxAppendBytes bounds the messages of one APPEND together: what has to be sent
-// again when the target refuses one of them.
-const maxAppendBytes = 4 << 20
+// What one APPEND carries at most: it has to be sent again when the target refuses one
+// of its messages.
+const (
+	maxAppendBytes = 4 << 20
+	maxAppendItems = 500
+)
 
 // together returns how many of the items go into one APPEND: one, unless the
 // server has MULTIAPPEND (RFC 3502). An empty message goes alone, as it would
@@ -23,7 +26,7 @@ func (c *Conn) together(items []*migrate.Item) int {
 	n, total := 0, int64(0)
 	for _, item := range items {
 		total += item.Size
-		if item.Size == 0 || limit > 0 && item.Size > limit || n > 0 && total > maxAppendBytes {
+		if n == maxAppendItems || item.Size == 0 || limit > 0 && item.Size > limit || n > 0 && total > maxAppendBytes {
 			break
 		}
 		n++
@@ -52,8 +55,20 @@ func (t *Target) appendMany(ctx context.Context, mailbox string, items []*migrat
 	case s.ok():
 		return allDone(s, items), nil
 	}
+	return t.appendAgain(ctx, mailbox, items, s)
+}
+
+// appendAgain appends what the target has refused with s, in halves; one message as it
+// is, unless the refusal will stay the same.
+func (t *Target) appendAgain(ctx context.Context, mailbox string, items []*migrate.Item, s status) ([]migrate.Done, error) {
 	if e := t.notReady(s); e != nil {
 		return nil, e
+	}
+	if len(items) == 1 {
+		if lasting(s) && !aboutKeywords(s) {
+			return []migrate.Done{refusedItem(items[0], appended{status: s})}, nil
+		}
+		return t.appendMany(ctx, mailbox, items)
 	}
 	half := len(items) / 2
 	done, err := t.appendMany(ctx, mailbox, items[:half])
@@ -65,15 +80,25 @@ func (t *Target) appendMany(ctx context.Context, mailbox string, items []*migrat
 }
 
 func (c *Conn) multiAppend(ctx context.Context, mailbox string, items []*migrate.Item) (status, error) {
-	parts := []part{raw("APPEND "), astring(mailbox)}
+	s, err := c.sendAppend(ctx, mailbox, items)
+	if err != nil {
+		return status{}, err
+	}
+	return s.wait(ctx)
+}
+
+// sendAppend sends one APPEND of all items, and does not wait for its answer.
+func (c *Conn) sendAppend(ctx context.Context, mailbox string, items []*migrate.Item) (*sent, error) {
+	parts := make([]part, 0, 2+2*len(items))
+	parts = append(parts, raw("APPEND "), astring(mailbox))
 	for _, item := range items {
 		message, err := rewind(item)
 		if err != nil {
-			return status{}, err
+			return nil, err
 		}
 		parts = append(parts, appendOptions(item, sendable(item.Flags)), message)
 	}
-	return c.do(ctx, "imap.Append", nil, parts...)
+	return c.send(ctx, "imap.Append", nil, parts...)
 }
 
 func allDone(s status, items []*migrate.Item) []migrate.Done {
@@ -95,7 +120,7 @@ func appendUIDs(s status, n int) []migrate.ItemRef {
 	if s.code != "APPENDUID" || len(words) != 2 {
 		return nil
 	}
-	var refs []migrate.ItemRef
+	refs := make([]migrate.ItemRef, 0, n)
 	for span := range strings.SplitSeq(words[1], ",") {
 		first, last, ranged := strings.Cut(span, ":")
 		if !ranged {

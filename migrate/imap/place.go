@@ -17,6 +17,7 @@ type names struct {
 	wanted map[string]bool   // those that are subscribed to
 	owner  map[string]string // mailbox name to the path placed there
 	placed map[string]spot   // path to mailbox name
+	asked  map[create]status // what the server has said to commands that were sent ahead
 }
 
 // A spot is where one path came to lie.
@@ -39,17 +40,9 @@ func pathKey(path []string) string { return strings.Join(path, "\x00") }
 // is created with the delimiter at its end, which declares that it is to hold
 // folders (RFC 3501 6.3.3).
 func (t *Target) PutFolder(ctx context.Context, want migrate.Folder, have migrate.Ref) (migrate.Placed, error) {
-	if len(want.Path) == 0 {
-		return migrate.Placed{}, &migrate.Error{Op: "imap.Create", Reach: migrate.OneMailbox, Err: fmt.Errorf("folder %q has no path", want.ID)}
-	}
-	c, err := t.ready(ctx)
+	c, err := t.placing(ctx, want)
 	if err != nil {
 		return migrate.Placed{}, err
-	}
-	if t.names == nil {
-		if t.names, err = c.readNames(ctx); err != nil {
-			return migrate.Placed{}, err
-		}
 	}
 	p := placement{c, t.names, want.SpecialUse}
 	found, err := p.put(ctx, want, string(have))
@@ -66,6 +59,25 @@ func (t *Target) PutFolder(ctx context.Context, want migrate.Folder, have migrat
 	return migrate.Placed{Ref: migrate.Ref(found.name), Mapped: found.mapped}, nil
 }
 
+// placing makes sure that it is known what the target holds, and that the folders have
+// names.
+func (t *Target) placing(ctx context.Context, want ...migrate.Folder) (*Conn, error) {
+	for _, f := range want {
+		if len(f.Path) == 0 {
+			return nil, &migrate.Error{Op: "imap.Create", Reach: migrate.OneMailbox, Err: fmt.Errorf("folder %q has no path", f.ID)}
+		}
+	}
+	c, err := t.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.giveUp()
+	if t.names == nil {
+		t.names, err = c.readNames(ctx)
+	}
+	return c, err
+}
+
 // readNames lists the target's mailboxes.
 func (c *Conn) readNames(ctx context.Context) (*names, error) {
 	spaces, err := c.namespaces(ctx)
@@ -78,7 +90,7 @@ func (c *Conn) readNames(ctx context.Context) (*names, error) {
 	}
 	n := &names{
 		prefix: spaces.personal[0], exists: map[string]bool{}, holds: map[string]bool{}, wanted: map[string]bool{},
-		owner: map[string]string{}, placed: map[string]spot{},
+		owner: map[string]string{}, placed: map[string]spot{}, asked: map[create]status{},
 	}
 	for _, l := range all {
 		if l.has(`\NonExistent`) {
@@ -274,19 +286,50 @@ func saysExists(s status) bool {
 	return s.kind == "NO" && (s.code == "ALREADYEXISTS" || strings.Contains(strings.ToLower(s.text), "exist"))
 }
 
+// A create is a CREATE with its arguments.
+type create struct {
+	name string // with the delimiter at its end, for a container
+	use  string // special use, or ""
+}
+
 // create sends CREATE, with the special use where the target can record it
 // (RFC 6154 3). A target that has such a folder already refuses the use alone.
 func (p placement) create(ctx context.Context, name string, container bool) (status, error) {
+	command := p.creation(name, container)
+	s, err := p.ask(ctx, command)
+	if err != nil || s.ok() || command.use == "" || s.code != "USEATTR" && s.kind != "BAD" {
+		return s, err
+	}
+	return p.ask(ctx, create{name: command.name})
+}
+
+// creation is the command that creates a mailbox.
+func (p placement) creation(name string, container bool) create {
+	command := create{name: name}
 	if container && p.names.delim != "" {
-		name += p.names.delim
+		command.name += p.names.delim
 	}
 	if p.use != "" && atom(strings.TrimPrefix(p.use, `\`)) && p.conn.Offers("CREATE-SPECIAL-USE") {
-		s, err := p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(name), raw(" (USE ("+p.use+"))"))
-		if err != nil || s.ok() || s.code != "USEATTR" && s.kind != "BAD" {
-			return s, err
-		}
+		command.use = p.use
 	}
-	return p.conn.do(ctx, "imap.Create", nil, raw("CREATE "), astring(name))
+	return command
+}
+
+// ask sends the command unless that has been done ahead.
+func (p placement) ask(ctx context.Context, command create) (status, error) {
+	if s, asked := p.names.asked[command]; asked {
+		delete(p.names.asked, command)
+		return s, nil
+	}
+	return p.conn.do(ctx, "imap.Create", nil, command.parts()...)
+}
+
+func (c create) parts() []part {
+	parts := []part{raw("CREATE "), astring(c.name)}
+	if c.use != "" {
+		parts = append(parts, raw(" (USE ("+c.use+"))"))
+	}
+	return parts
 }
 
 // lookAgain asks whether a mailbox that is said to exist does so in exactly this
@@ -320,8 +363,13 @@ func (p placement) subscribe(ctx context.Context, at *spot) error {
 	if err != nil {
 		return err
 	}
+	return p.names.subscribed(at, s)
+}
+
+// subscribed takes the answer to SUBSCRIBE.
+func (n *names) subscribed(at *spot, s status) error {
 	if s.ok() {
-		p.names.wanted[at.name] = true
+		n.wanted[at.name] = true
 		return nil
 	}
 	if e := refused("imap.Subscribe", s, migrate.OneItem, migrate.Never); e.Reach == migrate.OneServer {

@@ -13,6 +13,10 @@ import (
 type Target struct {
 	*session
 	names *names // what the target holds; nil until it is asked
+
+	writings []*writing            // chunks on their way, the oldest first
+	stands   map[migrate.Ref]place // where folders stood when they were last heard of
+	silent   bool                  // the server does not say where messages come to lie, in spite of UIDPLUS
 }
 
 var (
@@ -44,6 +48,7 @@ func (t *Target) Mark(ctx context.Context, ref migrate.Ref) (migrate.Mark, error
 	if at.uidValidity == 0 || at.uid == 0 {
 		return "", noUIDs("imap.Mark", string(ref))
 	}
+	t.stood(ref, at)
 	return migrate.Mark(at.String()), nil
 }
 

@@ -101,8 +101,9 @@ func TestConnectionLostWithinAChunk(t *testing.T) {
 		if e := migrate.AsError(err); e == nil || e.Reach != migrate.OneServer || e.Retry != migrate.Later {
 			t.Errorf("dropped %s: Write: %v, want an error of the server, to be tried later", drop, err)
 		}
-		if diff := cmp.Diff([]migrate.ItemID{"1.1"}, ids(done)); diff != "" {
-			t.Errorf("dropped %s: known to be written (-want +got):\n%s", drop, diff)
+		// What the server said of the first may be lost with the connection.
+		if known := ids(done); len(known) > 1 || len(known) == 1 && known[0] != "1.1" {
+			t.Errorf("dropped %s: %v are said to be written, want the first at most", drop, known)
 		}
 		// Somebody's mail and a message of the same size come in between.
 		w.Deliver(t, []string{"INBOX"}, migratetest.Message{Body: mail(9), Received: items[0].Received})
@@ -159,8 +160,9 @@ func TestPushbackEndsAChunk(t *testing.T) {
 		if got == nil || got.Reach != want.Reach || got.Retry != want.Retry || !strings.Contains(err.Error(), "slow down") {
 			t.Errorf("%s: got %v, want reach %v, retry %v and the server's words", code, err, want.Reach, want.Retry)
 		}
-		if len(done) != 1 || len(w.target.Snapshot(w.user)[0].Messages) != 1 {
-			t.Errorf("%s: %d items are reported as written, want 1", code, len(done))
+		// The third was on its way already, and is known to be there.
+		if diff := cmp.Diff([]migrate.ItemID{"1.1", "1.3"}, ids(done)); diff != "" || len(w.target.Snapshot(w.user)[0].Messages) != 2 {
+			t.Errorf("%s: written (-want +got):\n%s", code, diff)
 		}
 	}
 	w := newLabWorld(t, imapd.Config{}, imapd.Config{})

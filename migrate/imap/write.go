@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"reforest/migrate"
@@ -17,36 +18,48 @@ type appended struct {
 }
 
 // Write appends the items in their order, many to a command where the target takes
-// that. The target's refusal of a single message is a Skip with its words; a
-// refusal of keywords costs the keywords, as Done.Flags shows. On an error the
-// results name what is known to be written.
+// that, and without waiting in between where it can. The target's refusal of a single
+// message is a Skip with its words; a refusal of keywords costs the keywords, as
+// Done.Flags shows. On an error the results name what is known to be written.
 func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
 	c, err := t.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !c.Offers("UIDPLUS") {
+	if !t.tells(c) {
 		return t.writeAndFind(ctx, ref, items)
 	}
-	return t.write(ctx, ref, items)
+	done, _, err := t.write(ctx, ref, items)
+	return done, err
 }
 
-func (t *Target) write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
-	var done []migrate.Done
+// write reports, too, whether something was appended behind what comes after it.
+func (t *Target) write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (done []migrate.Done, mixed bool, err error) {
 	for len(items) > 0 {
-		c, err := t.ready(ctx)
+		n, written, again, err := t.writeSome(ctx, string(ref), items)
+		done, mixed = append(done, written...), mixed || again
 		if err != nil {
-			return done, err
-		}
-		n := c.together(items)
-		written, err := t.appendMany(ctx, string(ref), items[:n])
-		done = append(done, written...)
-		if err != nil {
-			return done, err
+			return done, mixed, err
 		}
 		items = items[n:]
 	}
-	return done, nil
+	return done, mixed, nil
+}
+
+// writeSome writes the first n of the items: those that can go together.
+func (t *Target) writeSome(ctx context.Context, mailbox string, items []*migrate.Item) (n int, done []migrate.Done, mixed bool, err error) {
+	c, err := t.ready(ctx)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	if n = c.ahead(items); n > 1 {
+		flights, err := c.launch(ctx, mailbox, items[:n])
+		done, mixed, err = t.finish(ctx, mailbox, flights, err)
+		return n, done, mixed, err
+	}
+	n = c.together(items)
+	done, err = t.appendMany(ctx, mailbox, items[:n])
+	return n, done, false, err
 }
 
 // append writes one item, and tries a second time after a refusal that may pass: a
@@ -140,12 +153,18 @@ func (c *Conn) appendWith(ctx context.Context, mailbox string, item *migrate.Ite
 
 // appendOptions is what stands before the literal: flags and INTERNALDATE.
 func appendOptions(item *migrate.Item, flags []string) raw {
-	options := " "
+	options := append(make([]byte, 0, 128), ' ')
+	for i, f := range flags {
+		options = append(options, "( "[min(i, 1)])
+		options = append(options, f...)
+	}
 	if len(flags) > 0 {
-		options += "(" + strings.Join(flags, " ") + ") "
+		options = append(options, ") "...)
 	}
 	if !item.Received.IsZero() {
-		options += `"` + formatDate(item.Received) + `" `
+		options = append(options, '"')
+		options = item.Received.AppendFormat(options, dateLayout)
+		options = append(options, `" `...)
 	}
 	return raw(options)
 }
@@ -187,9 +206,10 @@ func appendUID(s status) migrate.ItemRef {
 // it does not say.
 func (c *Conn) appendLimit() int64 {
 	for name := range c.caps {
-		var limit int64
-		if _, err := fmt.Sscanf(name, "APPENDLIMIT=%d", &limit); err == nil {
-			return limit
+		if number, found := strings.CutPrefix(name, "APPENDLIMIT="); found {
+			if limit, err := strconv.ParseInt(number, 10, 64); err == nil {
+				return limit
+			}
 		}
 	}
 	return 0
@@ -198,21 +218,20 @@ func (c *Conn) appendLimit() int64 {
 // sendable returns the flags that an APPEND can express: the system flags of
 // RFC 9051 2.3.2 but \Recent, and keywords that are atoms.
 func sendable(flags []string) []string {
-	var out []string
-	for _, f := range flags {
-		if systemFlag(f) || atom(f) {
-			out = append(out, f)
-		}
+	if len(flags) == 0 {
+		return nil
 	}
-	return out
+	bad := func(f string) bool { return !systemFlag(f) && !atom(f) }
+	if slices.ContainsFunc(flags, bad) {
+		flags = slices.DeleteFunc(slices.Clone(flags), bad)
+	}
+	return slices.Clip(flags)
 }
 
+var systemFlags = []string{`\Seen`, `\Answered`, `\Flagged`, `\Deleted`, `\Draft`}
+
 func systemFlag(f string) bool {
-	switch strings.ToLower(f) {
-	case `\seen`, `\answered`, `\flagged`, `\deleted`, `\draft`:
-		return true
-	}
-	return false
+	return slices.ContainsFunc(systemFlags, func(known string) bool { return strings.EqualFold(f, known) })
 }
 
 // shortKeyword reports whether a keyword is within what Dovecot takes by default.
