@@ -115,11 +115,11 @@ func (c *content) Open(ctx context.Context) (open []migrate.Intent, err error) {
 }
 
 func selectFolders(ctx context.Context, v view, where string, args ...any) ([]migrate.FolderState, error) {
-	rows, err := v.query(ctx, `SELECT folder_id, path, ref, mapped, cursor, items, bytes, skips FROM folders
+	rows, err := v.query(ctx, `SELECT folder_id, path, ref, mapped, cursor, seen, items, bytes, skips FROM folders
 		WHERE `+where, args...)
 	return collect(rows, err, func(rows *sql.Rows) (f migrate.FolderState, err error) {
 		var path string
-		if err = rows.Scan(&f.Folder, &path, &f.Ref, &f.Mapped, &f.Cursor, &f.Items, &f.Bytes, &f.Skips); err == nil {
+		if err = rows.Scan(&f.Folder, &path, &f.Ref, &f.Mapped, &f.Cursor, &f.Seen, &f.Items, &f.Bytes, &f.Skips); err == nil {
 			err = json.Unmarshal([]byte(path), &f.Path)
 		}
 		return f, err
@@ -149,10 +149,10 @@ func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) erro
 		return fmt.Errorf("store folder %q: %w", state.Folder, err)
 	}
 	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, items, bytes, skips)
-			VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
-			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor`,
-			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor))
+		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, seen, items, bytes, skips)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
+			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor, seen = excluded.seen`,
+			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor), state.Seen)
 		return err
 	})
 }

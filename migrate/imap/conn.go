@@ -31,6 +31,7 @@ type Conn struct {
 	selected selection
 
 	unanswered []*sent // commands that were sent and not answered yet, oldest first
+	qresync    bool    // QRESYNC is enabled
 	bodyFirst  bool    // FETCH brings a body before what else is asked for
 }
 

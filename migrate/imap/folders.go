@@ -34,7 +34,12 @@ func (s *Source) Folders(ctx context.Context) ([]migrate.Folder, error) {
 }
 
 // own lists the mailbox's folders and the prefixes by which its own are known, in one go.
+// No folder is open meanwhile: of one that is, STATUS tells how this connection saw it
+// last (RFC 9051 6.3.11).
 func (c *Conn) own(ctx context.Context, counts bool) ([]listed, namespaces, error) {
+	if err := c.unselect(ctx); err != nil {
+		return nil, namespaces{}, err
+	}
 	asked, err := c.sendNamespaces(ctx)
 	if err != nil {
 		return nil, namespaces{}, err
@@ -64,7 +69,7 @@ func (c *Conn) addCounts(ctx context.Context, all []listed) error {
 		if err != nil && (c.broken || ctx.Err() != nil) {
 			return err
 		}
-		all[i].items, all[i].bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+		all[i].count(numbers)
 	}
 	return nil
 }
@@ -83,6 +88,7 @@ func makeFolders(all []listed, spaces namespaces) []migrate.Folder {
 			SpecialUse: specialUse(l),
 			Items:      l.items,
 			Bytes:      l.bytes,
+			State:      l.state.String(),
 		})
 	}
 	slices.SortStableFunc(folders, func(a, b migrate.Folder) int {

@@ -17,6 +17,7 @@ type listed struct {
 	subscribed bool
 	items      int64
 	bytes      int64
+	state      folderState
 }
 
 // has reports whether the mailbox carries an attribute, in any case.
@@ -59,10 +60,20 @@ func (c *Conn) listReturn(counts bool) string {
 }
 
 func (c *Conn) countItems() string {
+	items := "MESSAGES"
 	if c.Offers("STATUS=SIZE") {
-		return "MESSAGES SIZE"
+		items += " SIZE"
 	}
-	return "MESSAGES"
+	if c.condStore() {
+		items += " UIDNEXT UIDVALIDITY HIGHESTMODSEQ"
+	}
+	return items
+}
+
+// count takes over what STATUS says.
+func (l *listed) count(numbers map[string]uint64) {
+	l.items, l.bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+	l.state = stateOf(numbers)
 }
 
 func (c *Conn) listCommand(ctx context.Context, name, options string) ([]listed, status, error) {
@@ -80,7 +91,7 @@ func (c *Conn) listCommand(ctx context.Context, name, options string) ([]listed,
 		case "STATUS":
 			mailbox, numbers, err := r.lex.statusLine()
 			if i, known := at[mailbox]; known && err == nil {
-				all[i].items, all[i].bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+				all[i].count(numbers)
 			}
 			return err
 		}

@@ -2,15 +2,50 @@ package memory
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
 	"slices"
 
 	"reforest/migrate"
 )
 
 var (
-	_ migrate.Editor = (*Target)(nil)
-	_ migrate.Looker = (*Source)(nil)
+	_ migrate.Editor  = (*Target)(nil)
+	_ migrate.Looker  = (*Source)(nil)
+	_ migrate.Changer = (*Source)(nil)
 )
+
+// Changes lists every message: a mailbox in memory does not remember what has changed.
+func (s *Source) Changes(_ context.Context, folder migrate.FolderID, _ migrate.Cursor, _ string) iter.Seq2[migrate.Change, error] {
+	return func(yield func(migrate.Change, error) bool) {
+		all := []migrate.Change{{Every: true}}
+		err := s.Mailbox.look(string(folder), func(f *Folder) error {
+			for _, m := range f.Messages {
+				all = append(all, migrate.Change{Item: itemID(m.UID), Flags: slices.Clone(m.Flags)})
+			}
+			return nil
+		})
+		if err != nil {
+			yield(migrate.Change{}, err)
+			return
+		}
+		for _, change := range all {
+			if !yield(change, nil) {
+				return
+			}
+		}
+	}
+}
+
+// state names what the folder holds.
+func (f *Folder) state() string {
+	sum := fnv.New64a()
+	for _, m := range f.Messages {
+		_, _ = fmt.Fprintf(sum, "%d %q\n", m.UID, m.Flags)
+	}
+	return fmt.Sprintf("%d.%x", f.next, sum.Sum64())
+}
 
 // Look returns the flags of the messages that are there.
 func (s *Source) Look(_ context.Context, folder migrate.FolderID, items []migrate.ItemID) (map[migrate.ItemID][]string, error) {

@@ -29,6 +29,7 @@ func (s *Source) Folders(context.Context) ([]migrate.Folder, error) {
 	for _, f := range s.Mailbox.Folders() {
 		folder := migrate.Folder{
 			ID: migrate.FolderID(key(f.Path)), Path: f.Path, Subscribed: f.Subscribed, Items: int64(len(f.Messages)),
+			State: f.state(),
 		}
 		for _, m := range f.Messages {
 			folder.Bytes += int64(len(m.Body))

@@ -84,7 +84,7 @@ func (j *Journal) PutFolder(_ context.Context, state migrate.FolderState) error 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	kept := j.mine.folders[state.Folder]
-	kept.Folder, kept.Path, kept.Ref, kept.Mapped, kept.Cursor = state.Folder, state.Path, state.Ref, state.Mapped, state.Cursor
+	kept.Folder, kept.Path, kept.Ref, kept.Mapped, kept.Cursor, kept.Seen = state.Folder, state.Path, state.Ref, state.Mapped, state.Cursor, state.Seen
 	j.mine.folders[state.Folder] = kept
 	return nil
 }
