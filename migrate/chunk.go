@@ -17,8 +17,8 @@ type chunk struct {
 }
 
 // read reads items into the chunk, which it writes whenever it is full, and returns how
-// many of them it is done with. A pass that follows has questions to the source before it
-// writes, so there a full chunk ends the reading.
+// many of them it is done with. Where the pass has questions to the source before it
+// writes, a full chunk ends the reading.
 func (c *chunk) read(ctx context.Context, items []ItemID) (n int, err error) {
 	for item, err := range c.source.Read(ctx, c.state.Folder, items, c.format) {
 		if err := c.add(item, err); err != nil {
@@ -27,7 +27,7 @@ func (c *chunk) read(ctx context.Context, items []ItemID) (n int, err error) {
 		n++
 		switch {
 		case !c.full():
-		case c.following != nil:
+		case c.following.asks():
 			return n, nil
 		default:
 			if err := c.flush(ctx); err != nil {

@@ -38,9 +38,16 @@ type Options struct {
 	// Follow makes the pass do at the target what the owner did at the source with items
 	// that both sides hold: what was moved is moved and not brought a second time, flags
 	// that were changed are changed. What was deleted stays, and is counted. The journal
-	// must be a Ledger and the source a Looker; a target that is no Editor is only told
-	// of. A way back is a pass that follows.
+	// must be a Ledger, the source a Looker and a Changer; a target that is no Editor is
+	// only told of. What anybody has changed at the target since is left as it is.
 	Follow bool
+
+	// Delete makes a pass that follows delete at the target what is gone at the source and
+	// has not come up elsewhere in it, where the target still holds it as it was written.
+	// Of a folder that is gone as a whole or was numbered anew, and of one with more than
+	// 100 items of which more than half are gone, nothing is deleted. It is for as long as
+	// nobody works in the target mailbox.
+	Delete bool
 
 	Stop     func() bool   // asked between chunks; true ends the pass after the present one
 	Progress func(Summary) // told after each chunk and folder, on the pass's goroutine
@@ -75,12 +82,14 @@ func (p *pass) run(ctx context.Context) error {
 		return err
 	}
 	for _, f := range folders {
+		if p.asSeen(f) {
+			continue
+		}
 		if err := p.folder(ctx, f.Folder, f.state); err != nil {
 			return fmt.Errorf("folder %q: %w", strings.Join(f.Path, "/"), err)
 		}
 	}
-	p.sum.Deleted = p.following.deleted()
-	return nil
+	return p.settle(ctx, folders)
 }
 
 // errStopped leaves a pass that Options.Stop has ended.
@@ -324,7 +333,7 @@ func (p *pass) commit(ctx context.Context, intent Intent, done []Done) error {
 	}
 	for _, d := range done {
 		if intent.Edit {
-			p.sum.countEdit(intent, d)
+			p.sum.countEdit(intent, planned[d.Item], d)
 		} else {
 			p.sum.count(planned[d.Item], d)
 		}

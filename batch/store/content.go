@@ -265,7 +265,41 @@ func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done
 	if err != nil {
 		return err
 	}
-	return c.addTotals(ctx, t, in.Folder, items, bytes, skips)
+	if err := c.addTotals(ctx, t, in.Folder, items, bytes, skips); err != nil || !in.Edit {
+		return err
+	}
+	return c.shift(ctx, t, in, done)
+}
+
+// shift keeps the folders' totals with what was moved between them or deleted. Those of
+// the other direction are its own.
+func (c *content) shift(ctx context.Context, t *tx, in migrate.Intent, done []migrate.Done) error {
+	size := sizes(in)
+	for _, d := range done {
+		moved := d.Ref != "" && d.Was != (migrate.Place{}) && d.Was.Ref != in.Ref
+		if !d.Gone && !moved {
+			continue
+		}
+		n, err := t.affected(ctx, `UPDATE folders SET items = items - 1, bytes = bytes - ?
+			WHERE move_id = ? AND way = ? AND ref = ? AND items > 0 AND bytes >= ?`,
+			size[d.Item], c.move(), string(c.way), string(d.Was.Ref), size[d.Item])
+		if err == nil && n > 0 && moved {
+			err = c.addTotals(ctx, t, in.Folder, 1, size[d.Item], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sizes returns how large the intent says its items are.
+func sizes(in migrate.Intent) map[migrate.ItemID]int64 {
+	size := make(map[migrate.ItemID]int64, len(in.Items))
+	for _, planned := range in.Items {
+		size[planned.Item] = planned.Size
+	}
+	return size
 }
 
 func (c *content) addTotals(ctx context.Context, t *tx, folder migrate.FolderID, items, bytes, skips int64) error {
@@ -278,10 +312,7 @@ func (c *content) addTotals(ctx context.Context, t *tx, folder migrate.FolderID,
 
 // tally counts what was written and refuses what cannot be true.
 func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err error) {
-	size := make(map[migrate.ItemID]int64, len(in.Items))
-	for _, planned := range in.Items {
-		size[planned.Item] = planned.Size
-	}
+	size := sizes(in)
 	seen := make(map[migrate.ItemID]bool, len(done))
 	for _, d := range done {
 		if seen[d.Item] {

@@ -72,19 +72,23 @@ func TestChangesByWhatTheServerCan(t *testing.T) {
 			[]string{"9.3 [$A]", "9.4 gone", "9.6 gone", "9.7 gone"},
 		},
 		"QRESYNC is not enabled": {
-			qresync, "9.20.2.40", []answer{{"ENABLE QRESYNC", no}, examineModSeq(2, 50), {vanished, "TAG BAD what\r\n"}, {all, listing}},
+			qresync, "9.20.2.40",
+			[]answer{{"ENABLE QRESYNC", no}, examineModSeq(2, 50), {vanished, "TAG BAD what\r\n"}, {all, listing}},
 			everything,
 		},
 		"more is gone than can be": {
-			qresync, "9.20.2.40", []answer{enable, examineModSeq(2, 50), {vanished, "* VANISHED (EARLIER) 1:4294967295\r\n" + ok}, {all, listing}},
+			qresync, "9.20.2.40",
+			[]answer{enable, examineModSeq(2, 50), {vanished, "* VANISHED (EARLIER) 1:4294967295\r\n" + ok}, {all, listing}},
 			everything,
 		},
 		"malformed": {
-			qresync, "9.20.2.40", []answer{enable, examineModSeq(2, 50), {vanished, "* 1 FETCH (UID x)\r\n" + ok}, {all, listing}},
+			qresync, "9.20.2.40",
+			[]answer{enable, examineModSeq(2, 50), {vanished, "* 1 FETCH (UID x)\r\n" + ok}, {all, listing}},
 			everything,
 		},
 		"renumbered": {
-			qresync, "8.20.2.40", []answer{enable, examineModSeq(2, 50), {vanished, flag + ok}, {all, listing}},
+			qresync, "8.20.2.40",
+			[]answer{enable, examineModSeq(2, 50), {vanished, flag + ok}, {all, listing}},
 			append([]string{"every, renumbered true"}, everything[1:]...),
 		},
 		"emptied": {condstore, "9.20.2.40", []answer{examineModSeq(0, 50), {since, "TAG BAD empty\r\n"}}, []string{"every, renumbered false"}},

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"reforest/migrate"
@@ -20,7 +21,7 @@ type editing struct {
 // Edit changes flags and moves messages. Flags are changed one by one (RFC 9051 6.4.6),
 // so that one which another client sets at the same instant stays. Messages are moved
 // with MOVE (RFC 6851), else copied and expunged by their UIDs (RFC 4315); a server that
-// has neither leaves them.
+// has neither leaves them. Messages are deleted by their UIDs, or left.
 func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
 	c, err := t.ready(ctx)
 	if err != nil {
@@ -30,11 +31,14 @@ func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit
 	if err != nil {
 		return nil, err
 	}
-	var flags, moves []migrate.Edit
+	var flags, moves, deletes []migrate.Edit
 	for _, edit := range edits {
-		if edit.To == "" {
+		switch {
+		case edit.Delete:
+			deletes = append(deletes, edit)
+		case edit.To == "":
 			flags = append(flags, edit)
-		} else {
+		default:
 			moves = append(moves, edit)
 		}
 	}
@@ -46,7 +50,33 @@ func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit
 	if err != nil {
 		return nil, err
 	}
-	return append(done, moved...), c.unselect(ctx)
+	gone, err := e.remove(ctx, deletes)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(done, moved, gone), c.unselect(ctx)
+}
+
+// remove deletes messages that are as they were (RFC 4315 2.1). One that was numbered
+// anew may still be there, and so nothing is said of it; without UIDPLUS what another
+// client has marked would go as well, and so nothing does.
+func (e *editing) remove(ctx context.Context, edits []migrate.Edit) (done []migrate.Done, err error) {
+	var uids []uint32
+	for _, edit := range edits {
+		uid, known := e.uids[edit.At]
+		flags, here := e.flags[uid]
+		switch {
+		case !known || here && (!edit.Deletes(flags) || !e.Offers("UIDPLUS")):
+			continue
+		case here:
+			uids = append(uids, uid)
+		}
+		done = append(done, migrate.Done{Item: edit.Item, Gone: true})
+	}
+	if len(uids) > 0 {
+		err = e.expunge(ctx, uids)
+	}
+	return done, err
 }
 
 // beginEditing opens the folder for writing and learns how the messages stand. One that

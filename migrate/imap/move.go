@@ -174,7 +174,7 @@ func (c *Conn) expunge(ctx context.Context, uids []uint32) error {
 	}
 	if err == nil && !s.ok() {
 		e := refused("imap.Expunge", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("remove what was copied: %w", s)
+		e.Err = fmt.Errorf("remove messages: %w", s)
 		err = e
 	}
 	return err

@@ -84,7 +84,10 @@ func (t *Target) Edit(_ context.Context, ref migrate.Ref, edits []migrate.Edit) 
 // edit carries out one change. The caller holds the lock.
 func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
 	i := slices.IndexFunc(f.Messages, func(m Message) bool { return itemRef(m.UID) == e.At })
-	if i < 0 {
+	switch {
+	case e.Delete:
+		return remove(f, i, e)
+	case i < 0:
 		return migrate.Done{Item: e.Item, Ref: e.Copied}, e.Copied != ""
 	}
 	if e.To != "" {
@@ -99,6 +102,17 @@ func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
 	}
 	m.Flags = want
 	return migrate.Done{Item: e.Item, Ref: e.At, Flags: slices.Clone(want)}, true
+}
+
+// remove deletes the i-th message, if it is there and as it was.
+func remove(f *Folder, i int, e migrate.Edit) (migrate.Done, bool) {
+	if i >= 0 && !e.Deletes(f.Messages[i].Flags) {
+		return migrate.Done{}, false
+	}
+	if i >= 0 {
+		f.Messages = slices.Delete(f.Messages, i, i+1)
+	}
+	return migrate.Done{Item: e.Item, Gone: true}, true
 }
 
 // land puts a message that is being moved into its folder.

@@ -41,6 +41,8 @@ func (w *world) OpenBack(*testing.T) (migrate.Source, migrate.Target, func()) {
 
 func (w *world) Owner() migratetest.Owner { return owner{w.target} }
 
+func (w *world) Home() migratetest.Owner { return owner{w.source} }
+
 // An owner works in a mailbox in memory.
 type owner struct{ *memory.Mailbox }
 
