@@ -113,6 +113,11 @@ func TestStateOfAFolder(t *testing.T) {
 	if got := stateOf(told).String(); got != "9.20.2.40" || parseState(got) != stateOf(told) {
 		t.Errorf("state %q, read back %+v", got, parseState(got))
 	}
+	subscribed := stateOf(told)
+	subscribed.subscribed = true
+	if got := subscribed.String(); got != "9.20.2.40.s" || parseState(got) != subscribed {
+		t.Errorf("state %q, read back %+v", got, parseState(got))
+	}
 	for _, key := range []string{"MESSAGES", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ"} {
 		less := map[string]uint64{}
 		for k, n := range told {
@@ -137,7 +142,7 @@ func TestFoldersWithTheirStates(t *testing.T) {
 	s := streamedSource(t, answer{"NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n" + ok},
 		answer{
 			`LIST "" "*" RETURN (SUBSCRIBED STATUS (MESSAGES SIZE UIDNEXT UIDVALIDITY HIGHESTMODSEQ))`,
-			"* LIST () \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 2 SIZE 60 UIDNEXT 20 UIDVALIDITY 9 HIGHESTMODSEQ 40)\r\n" +
+			"* LIST (\\Subscribed) \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 2 SIZE 60 UIDNEXT 20 UIDVALIDITY 9 HIGHESTMODSEQ 40)\r\n" +
 				"* LIST () \"/\" Old\r\n* STATUS Old (MESSAGES 1 SIZE 30 UIDNEXT 2 UIDVALIDITY 9 HIGHESTMODSEQ 0)\r\n" + ok,
 		})
 	s.conn.setCaps([]string{"NAMESPACE", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "CONDSTORE"})
@@ -146,7 +151,7 @@ func TestFoldersWithTheirStates(t *testing.T) {
 	for _, f := range folders {
 		got = append(got, fmt.Sprint(f.ID, " ", f.Items, " ", f.Bytes, " ", f.State))
 	}
-	if want := []string{"INBOX 2 60 9.20.2.40", "Old 1 30 "}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"INBOX 2 60 9.20.2.40.s", "Old 1 30 "}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("folders %q, %v; want %q", got, err, want)
 	}
 }

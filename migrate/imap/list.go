@@ -74,6 +74,7 @@ func (c *Conn) countItems() string {
 func (l *listed) count(numbers map[string]uint64) {
 	l.items, l.bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
 	l.state = stateOf(numbers)
+	l.state.subscribed = l.subscribed && l.state.modSeq > 0
 }
 
 func (c *Conn) listCommand(ctx context.Context, name, options string) ([]listed, status, error) {

@@ -3,16 +3,21 @@ package imap
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
-// A folderState is how a folder stands: equal only while nothing in it has changed. What
-// arrives raises UIDNEXT, what goes lowers the count, and other flags raise HIGHESTMODSEQ
-// (RFC 7162 3.1.2).
+// A folderState is how a folder stands: equal only while nothing in it has changed, nor
+// whether its owner sees it. What arrives raises UIDNEXT, what goes lowers the count, and
+// other flags raise HIGHESTMODSEQ (RFC 7162 3.1.2).
 type folderState struct {
 	uidValidity, uidNext uint32
 	messages             uint64
 	modSeq               uint64 // 0: the folder keeps none, and its state says nothing
+	subscribed           bool
 }
+
+// subscribedMark ends the state of a folder that is subscribed.
+const subscribedMark = ".s"
 
 // stateOf reads the answer to STATUS.
 func stateOf(numbers map[string]uint64) folderState {
@@ -30,13 +35,19 @@ func (s folderState) String() string {
 	if s == (folderState{}) {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d.%d.%d", s.uidValidity, s.uidNext, s.messages, s.modSeq)
+	text := fmt.Sprintf("%d.%d.%d.%d", s.uidValidity, s.uidNext, s.messages, s.modSeq)
+	if s.subscribed {
+		text += subscribedMark
+	}
+	return text
 }
 
 // parseState reads a state. What is none says nothing.
 func parseState(text string) folderState {
 	var s folderState
-	_, err := fmt.Sscanf(text, "%d.%d.%d.%d", &s.uidValidity, &s.uidNext, &s.messages, &s.modSeq)
+	numbers, subscribed := strings.CutSuffix(text, subscribedMark)
+	s.subscribed = subscribed
+	_, err := fmt.Sscanf(numbers, "%d.%d.%d.%d", &s.uidValidity, &s.uidNext, &s.messages, &s.modSeq)
 	if err != nil || s.String() != text {
 		return folderState{}
 	}
