@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // lookItems is how many items a Source is asked about at once.
@@ -31,6 +32,13 @@ type Edit struct {
 	Item ItemID   // what the Done is to call it
 	At   ItemRef  // which item of the folder
 	Base []string // flags it is changed from; an item with others is left alone, unless it has those it would get
+
+	// Size and Digest are what its canonical form has, so that a target which has
+	// numbered the folder anew since can find it. Received is its date.
+	Size     int64
+	Digest   Digest
+	Received time.Time
+
 	Add  []string
 	Drop []string
 
@@ -223,6 +231,14 @@ func less(a, b []string) []string {
 		}
 	}
 	return rest
+}
+
+// editOf begins an edit of what a pair is at the target.
+func editOf(pair Pair) Edit {
+	return Edit{
+		Item: pair.Item, At: pair.There.Item, Base: pair.ThereFlags,
+		Size: pair.Size, Digest: pair.Digest, Received: pair.Received,
+	}
 }
 
 // With returns the flags that an item gets which has these now.

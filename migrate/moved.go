@@ -129,7 +129,9 @@ func (c *chunk) move(ctx context.Context, to Ref, found []moved) (done []Done, e
 		case edits[was.Ref] == nil:
 			order = append(order, was.Ref)
 		}
-		edits[was.Ref] = append(edits[was.Ref], Edit{Item: m.item.ID, At: was.Item, Base: m.pair.ThereFlags, To: to})
+		edit := editOf(m.pair)
+		edit.Item, edit.To = m.item.ID, to
+		edits[was.Ref] = append(edits[was.Ref], edit)
 	}
 	for _, ref := range order {
 		some, err := c.edit(ctx, ref, edits[ref])
@@ -187,7 +189,10 @@ func (p *pass) finish(ctx context.Context, intent Intent, landed []Done) (done [
 			if d.Item != planned.Item || planned.Was.Ref == intent.Ref {
 				continue
 			}
-			edit := Edit{Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref}
+			edit := Edit{
+				Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref,
+				Size: planned.Size, Digest: planned.Digest, Received: planned.Received,
+			}
 			some, err := p.edit(ctx, planned.Was.Ref, []Edit{edit})
 			if err != nil {
 				return nil, err

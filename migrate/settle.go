@@ -157,7 +157,9 @@ func (p *pass) removeIn(ctx context.Context, ref Ref, lost []Pair) (left int64, 
 	var edits []Edit
 	for _, pair := range lost {
 		intent.Items = append(intent.Items, Planned{Item: pair.Item, Size: pair.Size, Digest: pair.Digest, Received: pair.Received, Flags: pair.Flags})
-		edits = append(edits, Edit{Item: pair.Item, At: pair.There.Item, Base: pair.ThereFlags, Delete: true})
+		edit := editOf(pair)
+		edit.Delete = true
+		edits = append(edits, edit)
 	}
 	if intent.ID, err = p.journal.Intend(ctx, intent); err != nil {
 		return 0, fmt.Errorf("note the intent: %w", err)

@@ -70,3 +70,46 @@ func TestADovecotOnWhichAFolderWasMadeAnew(t *testing.T) {
 		}
 	})
 }
+
+// checkTargetRenumbered has a mailbox copied, numbers the target's inbox anew, and checks
+// that what the owner then does at the source is done to the very messages.
+func checkTargetRenumbered(t *testing.T, w migratetest.World, renumber func()) {
+	t.Helper()
+	j, inbox := migratetest.NewJournal(), []string{"INBOX"}
+	w.Fill(t, migratetest.Corpus())
+	goForward(t, w, j)
+	renumber()
+	home := w.Home()
+	home.Move(t, inbox, 8, []string{"Archiv"}) // equal to the last one, which stays
+	home.Flag(t, inbox, 3, []string{`\Flagged`}, nil)
+	if sum := goForward(t, w, j); sum.Brought != 0 || sum.Moved != 1 || sum.Edited != 1 || sum.Kept != 0 {
+		t.Errorf("after the target has numbered a folder anew: %+v, want 1 moved and 1 edited", sum)
+	}
+	if sum := goForward(t, w, j); !sum.Quiet() {
+		t.Errorf("the next pass: %+v, want nothing to do", sum)
+	}
+	home.Flag(t, inbox, 3, nil, []string{`\Flagged`})
+	if sum := goForward(t, w, j); sum.Edited != 1 {
+		t.Errorf("the flag is taken away: %+v, want 1 edited", sum)
+	}
+	source, target := w.Held(t)
+	if diff := cmp.Diff(migratetest.ContentOf(source), migratetest.ContentOf(target)); diff != "" {
+		t.Errorf("target against source (-want +got):\n%s", diff)
+	}
+	home.Expunge(t, inbox, 1) // equal to the next one, which stays
+	for range 2 {
+		if sum := goForward(t, w, j); sum.Removed != 0 || sum.Kept != 1 {
+			t.Errorf("one is gone of which only equal ones are found: %+v, want it kept", sum)
+		}
+	}
+}
+
+func TestATargetThatNumbersAFolderAnew(t *testing.T) {
+	t.Parallel()
+	w := newLabWorld(t, imapd.Config{}, imapd.Config{})
+	checkTargetRenumbered(t, w, func() {
+		if err := w.target.Renumber(w.user, "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
