@@ -64,7 +64,8 @@ func (m *Mover) pass(ctx context.Context, w *work, whole bool) (migrate.Summary,
 func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum migrate.Summary, err error) {
 	options := migrate.Options{
 		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping, Whole: whole,
-		Follow: along == wayBack, // what its owner has done to it since comes along
+		Follow: true, // what its owner has done to it since comes along
+		Delete: along == wayForth && w.beforeSwitch(),
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -96,7 +97,25 @@ func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum
 	if err == nil && sum.Stopped {
 		err = errStopping
 	}
-	return sum, errors.Join(err, m.noteFlags(ctx, w, sum))
+	return sum, errors.Join(err, m.noteFlags(ctx, w, sum), m.noteGuarded(ctx, w, sum))
+}
+
+// beforeSwitch reports whether nobody works in the target mailbox yet.
+func (w *work) beforeSwitch() bool {
+	return w.move.Phase == PhaseCopy || w.move.Phase == PhaseSwitch && (w.move.Step == "" || w.move.Step == StepGate)
+}
+
+// noteGuarded puts on record where so much is gone from the source that nothing was
+// deleted at the target.
+func (m *Mover) noteGuarded(ctx context.Context, w *work, sum migrate.Summary) error {
+	if sum.Guarded == 0 {
+		return nil
+	}
+	return m.note(ctx, w, []migrate.Finding{{
+		Rule: "content.gone", Severity: migrate.Warn, Whom: w.move.Identity,
+		What: fmt.Sprintf("%d items of %s are gone from the old mailbox, too many at once to delete them in the new one", sum.Guarded, sum.GuardedIn),
+		Mend: "Ask the owner. What was deleted on purpose can be deleted in the new mailbox; what was not is there still.",
+	}})
 }
 
 // journal returns the journal of what is brought along the way.
@@ -141,6 +160,9 @@ func (m *Mover) noteFlags(ctx context.Context, w *work, sum migrate.Summary) err
 // noteFollowed puts on record what of the owner's doings in the new mailbox did not come
 // along on the way back.
 func (m *Mover) noteFollowed(ctx context.Context, w *work, sum migrate.Summary) error {
+	if w.move.Step != StepFetch {
+		return nil
+	}
 	var findings []migrate.Finding
 	for _, left := range []struct {
 		rule, what string
@@ -186,18 +208,30 @@ func (w *work) counter(along way) func(migrate.Summary) {
 
 // copy makes the first pass.
 func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
-	if _, err := m.pass(ctx, w, false); err != nil {
+	sum, err := m.pass(ctx, w, false)
+	if err != nil {
 		return Done, err
 	}
 	w.fresh = true
-	return Done, m.passDone(ctx, w)
+	return Done, m.passDone(ctx, w, sum)
 }
 
-func (m *Mover) passDone(ctx context.Context, w *work) error {
+func (m *Mover) passDone(ctx context.Context, w *work, sum migrate.Summary) error {
 	w.move.Passes++
-	return m.save(ctx, w, w.event(EventPass, passWords(w.move)))
+	return m.save(ctx, w, w.event(EventPass, passWords(w.move, sum)))
 }
 
-func passWords(move Move) string {
-	return fmt.Sprintf("pass %d: %d items in all, %d skipped", move.Passes, move.Items, move.Skips)
+// passWords says what there is after the pass, and what of the owner's doings it has done
+// as well.
+func passWords(move Move, sum migrate.Summary) string {
+	words := fmt.Sprintf("pass %d: %d items in all, %d skipped", move.Passes, move.Items, move.Skips)
+	for _, more := range []struct {
+		n  int64
+		is string
+	}{{sum.Moved, "moved"}, {sum.Edited, "with other flags"}, {sum.Removed, "deleted"}, {sum.Kept, "left as changed since"}} {
+		if more.n > 0 {
+			words += fmt.Sprintf(", %d %s", more.n, more.is)
+		}
+	}
+	return words
 }

@@ -177,7 +177,7 @@ func (m *Mover) small(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
-	if err := m.passDone(ctx, w); err != nil {
+	if err := m.passDone(ctx, w, sum); err != nil {
 		return Done, err
 	}
 	if sum.Brought > m.Delta {

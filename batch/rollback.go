@@ -150,7 +150,7 @@ func (m *Mover) lastLook(ctx context.Context, w *work) (Verdict, error) {
 		return Done, err
 	}
 	w.move.Step, w.move.Quiet = StepFetch, 0
-	return Wait(time.Now(), "late mail: the last look found something more"), m.passDone(ctx, w)
+	return Wait(time.Now(), "late mail: the last look found something more"), m.passDone(ctx, w, sum)
 }
 
 // provenBack compares both sides with how they were before the switch.

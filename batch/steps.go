@@ -238,7 +238,7 @@ func (m *Mover) late(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil || sum.Quiet() {
 		return Done, err
 	}
-	return Wait(time.Now().Add(m.Drain), "late mail was fetched after the switch: looks once more"), m.passDone(ctx, w)
+	return Wait(time.Now().Add(m.Drain), "late mail was fetched after the switch: looks once more"), m.passDone(ctx, w, sum)
 }
 
 // compare returns what does not agree between both sides.

@@ -204,7 +204,7 @@ func (m *Mover) tail(pass passer) step {
 			w.move.Quiet = 0
 		}
 		w.move.QuietAt = time.Now().UTC()
-		if err := m.passDone(ctx, w); err != nil {
+		if err := m.passDone(ctx, w, sum); err != nil {
 			return Done, err
 		}
 		if w.move.Quiet >= quietPasses {

@@ -230,6 +230,7 @@ var contentRules = []Rule{
 	{"content.deleted-since", migrate.Note, "Items that the owner deleted in the new mailbox were not deleted in the old one.", "", "the way back"},
 	{"content.flags-since", migrate.Note, "Flags changed in the new mailbox were not set in the old one.", "", "the way back"},
 	{"content.moved-since", migrate.Note, "Items filed elsewhere in the new mailbox lie where they were in the old one.", "", "the way back"},
+	{"content.gone", migrate.Warn, "So much is gone from the old mailbox at once that it was not deleted in the new one.", "Ask the owner whether it was meant.", fromOwn},
 	{"content.keywords", migrate.Note, "Items lost flags or keywords that the target does not take.", "", fromOwn},
 	{"content.missing", migrate.Forbid, "Items of the source are neither moved nor skipped.", "Run the batch again.", fromOwn},
 	{"content.open", migrate.Forbid, "A chunk was sent and never confirmed.", "Run the batch again.", fromOwn},

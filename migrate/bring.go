@@ -9,10 +9,10 @@ import (
 // are no more arenas.
 const ahead = 64
 
-// bring writes what is new in the folders. Reading runs ahead of writing; in a pass that
-// follows the two take turns, since there writing has questions to the source.
+// bring writes what is new in the folders. Reading runs ahead of writing, unless writing
+// has questions to the source: then the two take turns.
 func (p *pass) bring(ctx context.Context, folders []knownFolder) error {
-	if p.following != nil {
+	if p.following.asks() {
 		return p.bringInTurn(ctx, folders)
 	}
 	reading, stop := context.WithCancelCause(ctx)

@@ -40,9 +40,16 @@ type Options struct {
 	// Follow makes the pass do at the target what the owner did at the source with items
 	// that both sides hold: what was moved is moved and not brought a second time, flags
 	// that were changed are changed. What was deleted stays, and is counted. The journal
-	// must be a Ledger and the source a Looker; a target that is no Editor is only told
-	// of. A way back is a pass that follows.
+	// must be a Ledger, the source a Looker and a Changer; a target that is no Editor is
+	// only told of. What anybody has changed at the target since is left as it is.
 	Follow bool
+
+	// Delete makes a pass that follows delete at the target what is gone at the source and
+	// has not come up elsewhere in it, where the target still holds it as it was written.
+	// Of a folder that is gone as a whole or was numbered anew, and of one with more than
+	// 100 items of which more than half are gone, nothing is deleted. It is for as long as
+	// nobody works in the target mailbox.
+	Delete bool
 
 	// Stop is asked between chunks, on the goroutine that called Copy. True ends the pass
 	// when what is on its way has arrived; what has been read ahead is forgotten.
@@ -87,8 +94,7 @@ func (p *pass) run(ctx context.Context) error {
 			return err
 		}
 	}
-	p.sum.Deleted = p.following.deleted()
-	return nil
+	return p.conclude(ctx, folders)
 }
 
 // errStopped leaves a pass that Options.Stop has ended.
@@ -113,6 +119,7 @@ type knownFolder struct {
 	state FolderState
 	since Cursor // where reading begins
 	same  bool   // nothing in it has changed since a pass brought everything
+	fresh bool   // no pass has read it before
 }
 
 // failed says in which folder it was.
@@ -202,7 +209,7 @@ func (p *pass) know(ctx context.Context, f Folder) (knownFolder, error) {
 	p.sum.Items += state.Items
 	p.sum.Bytes += state.Bytes
 	p.sum.Skips += state.Skips
-	one := knownFolder{Folder: f, state: state, since: state.Cursor}
+	one := knownFolder{Folder: f, state: state, since: state.Cursor, fresh: state.Cursor == "" && state.Seen == ""}
 	if p.Whole {
 		one.since = ""
 	} else {
@@ -239,7 +246,7 @@ func (p *pass) count(intent Intent, done []Done) error {
 	}
 	for _, d := range done {
 		if intent.Edit {
-			p.sum.countEdit(intent, d)
+			p.sum.countEdit(intent, planned[d.Item], d)
 		} else {
 			p.sum.count(planned[d.Item], d)
 		}

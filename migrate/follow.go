@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // lookItems is how many items a Source is asked about at once.
@@ -31,6 +32,13 @@ type Edit struct {
 	Item ItemID   // what the Done is to call it
 	At   ItemRef  // which item of the folder
 	Base []string // flags it is changed from; an item with others is left alone, unless it has those it would get
+
+	// Size and Digest are what its canonical form has, so that a target which has
+	// numbered the folder anew since can find it. Received is its date.
+	Size     int64
+	Digest   Digest
+	Received time.Time
+
 	Add  []string
 	Drop []string
 
@@ -39,6 +47,12 @@ type Edit struct {
 	To Ref
 	// Copied is what an attempt that was cut off may have left in To already.
 	Copied ItemRef
+
+	// Delete removes the item for good, if its flags are those of Base, \Deleted aside. Its
+	// Done is Gone, also where nothing was there to remove. A target that cannot remove
+	// one item and no other leaves it, and so it does where it cannot tell whether what
+	// it holds is the item.
+	Delete bool
 }
 
 // moves reports whether the edit is one of folder.
@@ -46,12 +60,21 @@ func (e Edit) moves() bool { return e.To != "" }
 
 // A following is what a pass that follows the owner knows beyond the ledger.
 type following struct {
-	ledger Ledger
-	looker Looker
+	ledger  Ledger
+	looker  Looker
+	changer Changer
 	// lost are the items that are no longer where the ledger has them, by their digest.
 	lost map[Digest][]Pair
 	// known are the beginnings of the digests of everything in the ledger, sorted.
 	known []uint64
+	// held is how many items the ledger has in each folder.
+	held map[FolderID]int64
+	// trusts: what the survey has seen is not looked at again.
+	trusts bool
+	// gone are the folders that are no longer there, or of which every item has another ID.
+	gone map[FolderID]bool
+	// vanished are those that are no longer there.
+	vanished map[FolderID]bool
 }
 
 // follow makes the pass one that follows the owner.
@@ -61,86 +84,64 @@ func (p *pass) follow() error {
 	}
 	ledger, knows := p.journal.(Ledger)
 	looker, looks := p.source.(Looker)
-	if !knows || !looks {
-		return errors.New("follow the owner: the journal is no Ledger, or the source no Looker")
+	changer, changes := p.source.(Changer)
+	if !knows || !looks || !changes {
+		return errors.New("follow the owner: the journal is no Ledger, or the source no Looker or no Changer")
 	}
-	p.following = &following{ledger: ledger, looker: looker, lost: map[Digest][]Pair{}}
+	p.following = &following{
+		ledger: ledger, looker: looker, changer: changer, trusts: p.Delete,
+		lost: map[Digest][]Pair{}, held: map[FolderID]int64{}, gone: map[FolderID]bool{}, vanished: map[FolderID]bool{},
+	}
 	return nil
 }
 
-// survey looks at everything that both sides hold: it notes what is no longer where it
-// was, and brings over the flags that have changed.
+// survey finds what has become of what both sides hold: it notes what is no longer where
+// it was, and brings over the flags that have changed. Where no folder has changed the
+// ledger is not read.
 func (p *pass) survey(ctx context.Context, folders []knownFolder) error {
 	if p.following == nil {
 		return nil
 	}
-	if err := p.resolveAll(ctx, folders); err != nil {
+	changes, err := p.changes(ctx, folders)
+	if err != nil || len(changes) == 0 {
 		return err
 	}
-	var run []Pair
+	var changed []flagged
 	for pair, err := range p.following.ledger.Pairs(ctx) {
 		if err != nil {
 			return fmt.Errorf("read the ledger: %w", err)
 		}
-		if len(run) == lookItems || len(run) > 0 && run[0].Folder != pair.Folder {
-			if err := p.look(ctx, run); err != nil {
+		if n := len(changed); n == lookItems || n > 0 && changed[0].Folder != pair.Folder {
+			if err := p.reflag(ctx, changed); err != nil {
 				return err
 			}
-			run = run[:0]
+			changed = changed[:0]
 		}
-		run = append(run, pair)
-		p.following.known = append(p.following.known, pair.Digest.head())
+		if f, other := p.following.judge(pair, changes[pair.Folder]); other {
+			changed = append(changed, f)
+		}
+		if len(p.following.known)%lookItems == 0 && p.Stop() {
+			return errStopped
+		}
 	}
 	slices.Sort(p.following.known)
-	return p.look(ctx, run)
-}
-
-// resolveAll closes the open intents of all folders before they are looked at: what one
-// of them has moved would seem to be lost.
-func (p *pass) resolveAll(ctx context.Context, folders []knownFolder) error {
-	open, err := p.following.ledger.Open(ctx)
-	if err != nil {
-		return fmt.Errorf("list open intents: %w", err)
-	}
-	if err := p.resolve(ctx, FolderState{Open: open}); err != nil {
-		return err
-	}
-	for i := range folders {
-		folders[i].state.Open = nil
-	}
-	return nil
-}
-
-// look compares pairs of one folder with how they stand.
-func (p *pass) look(ctx context.Context, pairs []Pair) error {
-	if len(pairs) == 0 {
-		return nil
-	}
-	if p.Stop() {
-		return errStopped
-	}
-	items := make([]ItemID, 0, len(pairs))
-	for _, pair := range pairs {
-		if pair.Item != "" {
-			items = append(items, pair.Item)
-		}
-	}
-	flags, err := p.following.looker.Look(ctx, pairs[0].Folder, items)
-	if err != nil {
-		return fmt.Errorf("look at folder %q: %w", pairs[0].Folder, err)
-	}
-	var changed []flagged
-	for _, pair := range pairs {
-		now, here := flags[pair.Item]
-		switch {
-		case !here:
-			p.following.lose(pair)
-		case !SameFlags(carried(now), carried(pair.Flags)):
-			changed = append(changed, flagged{pair, now})
-		}
-	}
 	return p.reflag(ctx, changed)
 }
+
+// judge notes what has become of a pair, and reports whether its flags have changed.
+func (f *following) judge(pair Pair, changes *changes) (flagged, bool) {
+	f.known = append(f.known, pair.Digest.head())
+	f.held[pair.Folder]++
+	now, told, gone := changes.of(pair.Item)
+	if gone {
+		f.lose(pair)
+		return flagged{}, false
+	}
+	return flagged{pair, now}, told && !SameFlags(carried(now), carried(pair.Flags))
+}
+
+// asks reports whether the pass has questions to the source before it writes a chunk.
+func (f *following) asks() bool { return f != nil && !f.trusts && len(f.known) > 0 }
 
 // carried returns the flags that are brought. \Deleted is not: the next client would
 // expunge for good what the owner may still want back.
@@ -149,8 +150,12 @@ func carried(flags []string) []string { return less(flags, []string{`\Deleted`})
 func (f *following) lose(pair Pair) { f.lost[pair.Digest] = append(f.lost[pair.Digest], pair) }
 
 // relook looks once more for the items of the chunk that are equal to ones which the
-// survey has seen in their places: the owner may have moved them since.
+// survey has seen in their places: the owner may have moved them since. A pass that
+// deletes need not: the next one deletes what this one has taken for a second item.
 func (c *chunk) relook(ctx context.Context) error {
+	if !c.following.asks() {
+		return nil
+	}
 	doubtful := map[Digest]bool{}
 	for _, item := range c.items {
 		_, known := slices.BinarySearch(c.following.known, item.Digest.head())
@@ -194,15 +199,9 @@ func (f *following) found(d Digest, to Ref) (Pair, bool) {
 	return pair, true
 }
 
-// deleted counts what was lost and not found again.
-func (f *following) deleted() (n int64) {
-	if f == nil {
-		return 0
-	}
-	for _, pairs := range f.lost {
-		n += int64(len(pairs))
-	}
-	return n
+// concerns reports whether some of the items are equal to ones that are lost.
+func (f *following) concerns(items []*Item) bool {
+	return slices.ContainsFunc(items, func(item *Item) bool { return len(f.lost[item.Digest]) > 0 })
 }
 
 // SameFlags compares flags as sets and without regard to case. \Recent is a session's
@@ -220,9 +219,23 @@ func less(a, b []string) []string {
 	return rest
 }
 
+// editOf begins an edit of what a pair is at the target.
+func editOf(pair Pair) Edit {
+	return Edit{
+		Item: pair.Item, At: pair.There.Item, Base: pair.ThereFlags,
+		Size: pair.Size, Digest: pair.Digest, Received: pair.Received,
+	}
+}
+
 // With returns the flags that an item gets which has these now.
 func (e Edit) With(flags []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(flags), func(flag string) bool {
 		return slices.ContainsFunc(e.Drop, func(drop string) bool { return strings.EqualFold(drop, flag) })
 	}), less(e.Add, flags)...)
+}
+
+// Deletes reports whether an item that has these flags is to be deleted. An attempt that
+// was cut off may have marked it with \Deleted.
+func (e Edit) Deletes(flags []string) bool {
+	return e.Delete && SameFlags(carried(flags), carried(e.Base))
 }

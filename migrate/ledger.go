@@ -18,6 +18,9 @@ type Ledger interface {
 	Journal
 	// Open returns the intents of this direction that are not closed, the oldest first.
 	Open(ctx context.Context) ([]Intent, error)
+	// Known returns the folders of the source in which there are items that the target
+	// holds, whichever direction has written them. It may return others.
+	Known(ctx context.Context) ([]FolderID, error)
 	// Pairs yields the items that both sides are known to hold, each once and as it was
 	// noted last, in runs of the same folder. The ledger may be used meanwhile.
 	Pairs(ctx context.Context) iter.Seq2[Pair, error]

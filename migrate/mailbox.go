@@ -82,7 +82,8 @@ type Done struct {
 	Ref   ItemRef  // where it is at the target, if the protocol tells
 	Flags []string // the flags the target holds for it, as written: the base of later passes
 	Skip  *Skip    // set if it was not written
-	Was   Place    // where it was at the target before it was moved, not written; zero if it was written
+	Was   Place    // where it was at the target before it was moved or deleted; zero if it was written
+	Gone  bool     // it is no longer at the target, since it is gone at the source
 }
 
 // A Planned is one item that an intent announces.

@@ -35,7 +35,34 @@ func (c *chunk) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.commit(ctx, intent, done)
+	if err := c.commit(ctx, intent, done); err != nil {
+		return err
+	}
+	return c.reflagMoved(ctx, found, done)
+}
+
+// reflagMoved brings the flags that the owner has changed on what was moved. The intent
+// of the move names those of before, so that the next survey sees what a process that
+// dies here has not done.
+func (c *chunk) reflagMoved(ctx context.Context, found []moved, done []Done) error {
+	by := make(map[ItemID]Done, len(done))
+	for _, d := range done {
+		by[d.Item] = d
+	}
+	var changed []flagged
+	for _, m := range found {
+		d, there := by[m.item.ID]
+		if !there || SameFlags(carried(m.item.Flags), carried(m.pair.Flags)) {
+			continue
+		}
+		pair := m.pair
+		pair.Folder, pair.Item, pair.ThereFlags = c.state.Folder, d.Item, d.Flags
+		if d.Ref != "" {
+			pair.There = Place{Ref: c.state.Ref, Item: d.Ref}
+		}
+		changed = append(changed, flagged{pair, m.item.Flags})
+	}
+	return c.reflag(ctx, changed)
 }
 
 // takeMoved takes the items out of the chunk that were lost elsewhere.
@@ -69,7 +96,7 @@ func (c *chunk) giveBack(found []moved, done []Done) {
 }
 
 // intendMoves notes the moves. The flags are those of the pair: what has changed of them
-// as well is found by the next survey.
+// as well is done afterwards.
 func (c *chunk) intendMoves(ctx context.Context, found []moved) (Intent, error) {
 	intent := Intent{Folder: c.state.Folder, Ref: c.state.Ref, Edit: true}
 	var err error
@@ -102,7 +129,9 @@ func (c *chunk) move(ctx context.Context, to Ref, found []moved) (done []Done, e
 		case edits[was.Ref] == nil:
 			order = append(order, was.Ref)
 		}
-		edits[was.Ref] = append(edits[was.Ref], Edit{Item: m.item.ID, At: was.Item, Base: m.pair.ThereFlags, To: to})
+		edit := editOf(m.pair)
+		edit.Item, edit.To = m.item.ID, to
+		edits[was.Ref] = append(edits[was.Ref], edit)
 	}
 	for _, ref := range order {
 		some, err := c.edit(ctx, ref, edits[ref])
@@ -133,7 +162,7 @@ func (p *pass) edit(ctx context.Context, ref Ref, edits []Edit) ([]Done, error) 
 	}
 	for i, d := range done {
 		e := by[d.Item]
-		if e.moves() {
+		if e.moves() || e.Delete {
 			done[i].Was = Place{Ref: ref, Item: e.At}
 		}
 		if d.Ref == "" {
@@ -160,7 +189,10 @@ func (p *pass) finish(ctx context.Context, intent Intent, landed []Done) (done [
 			if d.Item != planned.Item || planned.Was.Ref == intent.Ref {
 				continue
 			}
-			edit := Edit{Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref}
+			edit := Edit{
+				Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref,
+				Size: planned.Size, Digest: planned.Digest, Received: planned.Received,
+			}
 			some, err := p.edit(ctx, planned.Was.Ref, []Edit{edit})
 			if err != nil {
 				return nil, err

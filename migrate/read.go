@@ -10,11 +10,11 @@ type parcel struct {
 	folder *knownFolder
 	chunk  *chunk // nil: no items
 	cursor Cursor // "": no page ends here
-	ends   bool   // everything that the folder holds has been handed over
 }
 
 // A reader hands over what the source holds that the journal does not list as written,
-// folder by folder. Nobody else uses the source meanwhile, unless the pass follows.
+// folder by folder. Nobody else uses the source meanwhile, unless the pass has
+// questions to it.
 type reader struct {
 	*pass
 	arenas  *arenas
@@ -70,7 +70,10 @@ func (r *reader) folder(ctx context.Context, f *knownFolder) error {
 	if err := r.page(ctx, f, cursor, page); err != nil {
 		return err
 	}
-	return r.deliver(ctx, parcel{folder: f, cursor: cursor, ends: true})
+	if cursor == "" {
+		return nil
+	}
+	return r.deliver(ctx, parcel{folder: f, cursor: cursor})
 }
 
 // page hands over those items of a page that are not written yet, after the cursor of the
@@ -103,8 +106,8 @@ func (r *reader) page(ctx context.Context, f *knownFolder, before Cursor, items 
 }
 
 // items reads items into chunks, which it hands over as they become full, and returns how
-// many of them it is done with. A pass that follows has questions to the source before it
-// writes, so there a full chunk ends the reading.
+// many of them it is done with. Where the pass has questions to the source before it
+// writes, a full chunk ends the reading.
 func (r *reader) items(ctx context.Context, f *knownFolder, items []ItemID) (n int, err error) {
 	for item, err := range r.source.Read(ctx, f.ID, items, r.format) {
 		if err := r.add(ctx, f, item, err); err != nil {
@@ -113,7 +116,7 @@ func (r *reader) items(ctx context.Context, f *knownFolder, items []ItemID) (n i
 		n++
 		switch {
 		case !r.chunk.full():
-		case r.following != nil:
+		case r.following.asks():
 			return n, nil
 		default:
 			if err := r.flush(ctx); err != nil {
@@ -153,10 +156,10 @@ func (r *reader) add(ctx context.Context, f *knownFolder, item *Item, err error)
 	return nil
 }
 
-// makeRoom hands the chunk over if it has no room for the body. A pass that follows
-// cannot do so while it reads; there the body goes to a file.
+// makeRoom hands the chunk over if it has no room for the body. A pass that has questions
+// to the source cannot do so while it reads; there the body goes to a file.
 func (r *reader) makeRoom(ctx context.Context, size int64) error {
-	if r.chunk == nil || r.chunk.fits(size) || r.following != nil {
+	if r.chunk == nil || r.chunk.fits(size) || r.following.asks() {
 		return nil
 	}
 	return r.flush(ctx)

@@ -40,7 +40,9 @@ func (p *pass) reflagIn(ctx context.Context, ref Ref, items []flagged) error {
 	var edits []Edit
 	for _, f := range items {
 		intent.Items = append(intent.Items, Planned{Item: f.Item, Size: f.Size, Digest: f.Digest, Received: f.Received, Flags: f.now})
-		edits = append(edits, Edit{Item: f.Item, At: f.There.Item, Base: f.ThereFlags, Add: carried(less(f.now, f.Flags)), Drop: carried(less(f.Flags, f.now))})
+		edit := editOf(f.Pair)
+		edit.Add, edit.Drop = carried(less(f.now, f.Flags)), carried(less(f.Flags, f.now))
+		edits = append(edits, edit)
 	}
 	var err error
 	if intent.ID, err = p.journal.Intend(ctx, intent); err != nil {

@@ -17,8 +17,13 @@ type Summary struct {
 	Moved     int64 // items moved at the target, as the owner has done at the source
 	Elsewhere int64 // items that lie in another folder at the target, which cannot move them
 	Edited    int64 // items whose flags were changed at the target, as at the source
-	Kept      int64 // items whose changed flags were not brought: both sides changed them, or the target cannot
+	Kept      int64 // items that were not flagged or deleted as at the source: both sides changed them, or the target cannot
 	Deleted   int64 // items that the source no longer holds and that were left at the target; 0 if the pass did not come to its end
+
+	// Of a pass with Options.Delete:
+	Removed   int64  // items deleted at the target, as at the source
+	Guarded   int64  // items that were left because so much of their folder is gone that a person has to look
+	GuardedIn string // the folders of those, by name
 
 	Items int64 // items written in all passes
 	Bytes int64
@@ -32,7 +37,7 @@ type Summary struct {
 
 // Quiet reports whether a whole pass found nothing to bring and nothing to do.
 func (s Summary) Quiet() bool {
-	return !s.Stopped && s.Brought == 0 && s.Skipped == 0 && s.Moved == 0 && s.Elsewhere == 0 && s.Edited == 0
+	return !s.Stopped && s.Brought == 0 && s.Skipped == 0 && s.Moved == 0 && s.Elsewhere == 0 && s.Edited == 0 && s.Removed == 0
 }
 
 func (s *Summary) count(item Planned, d Done) {
@@ -51,8 +56,12 @@ func (s *Summary) count(item Planned, d Done) {
 }
 
 // countEdit counts what became of an item that the target held already.
-func (s *Summary) countEdit(intent Intent, d Done) {
+func (s *Summary) countEdit(intent Intent, item Planned, d Done) {
 	switch {
+	case d.Gone:
+		s.Removed++
+		s.Items--
+		s.Bytes -= item.Size
 	case d.Was == Place{}:
 		s.Edited++
 	case d.Ref == "":

@@ -46,19 +46,12 @@ func (w *writer) take(ctx context.Context, p parcel) error {
 		return w.takeChunk(ctx, p.chunk)
 	}
 	f := p.folder
-	if p.cursor == "" && !p.ends && w.Stop() {
+	if p.cursor == "" && w.Stop() {
 		return errStopped
 	}
-	place := f.state
-	if p.cursor != "" {
-		place.Cursor = p.cursor
-	}
-	if p.ends && f.State != "" {
-		place.Seen = f.State
-	}
-	if place.Cursor != f.state.Cursor || place.Seen != f.state.Seen {
-		f.state.Cursor, f.state.Seen = place.Cursor, place.Seen
-		w.flying = append(w.flying, flight{place: place})
+	if p.cursor != "" && p.cursor != f.state.Cursor {
+		f.state.Cursor = p.cursor
+		w.flying = append(w.flying, flight{place: f.state})
 	}
 	return w.land(ctx)
 }
@@ -81,7 +74,7 @@ func (w *writer) takeChunk(ctx context.Context, c *chunk) error {
 
 // launch notes the intent and sends the chunk. After an error the chunk is not on its way.
 func (w *writer) launch(ctx context.Context, c *chunk) error {
-	if err := c.follow(ctx); err != nil {
+	if err := w.follow(ctx, c); err != nil {
 		return c.folder.failed(err)
 	}
 	if c.empty() {
@@ -100,6 +93,23 @@ func (w *writer) launch(ctx context.Context, c *chunk) error {
 	w.flying = append(w.flying, started)
 	w.aloft++
 	return nil
+}
+
+// follow moves what the chunk holds of what was lost elsewhere. Until that is done no chunk
+// is on its way: where one lay that was moved would be hard to tell.
+func (w *writer) follow(ctx context.Context, c *chunk) error {
+	if w.following == nil || !w.following.asks() && !w.following.concerns(c.items) {
+		return nil
+	}
+	if err := w.settleAll(ctx); err != nil {
+		return err
+	}
+	if w.clerk != nil {
+		if err := w.clerk.wait(); err != nil {
+			return err
+		}
+	}
+	return c.follow(ctx)
 }
 
 // start makes the intent durable and sends the chunk.

@@ -68,7 +68,7 @@ func contentJournal(t *testing.T, o Options) {
 	j := s.Journals(c).Content
 	diff(t, "unknown folder", folder(t, j, inbox), migrate.FolderState{})
 
-	want := migrate.FolderState{Folder: inbox, Path: []string{"INBOX", `a/b"`}, Ref: "INBOX.a_b", Mapped: "no / there", Cursor: "c1"}
+	want := migrate.FolderState{Folder: inbox, Path: []string{"INBOX", `a/b"`}, Ref: "INBOX.a_b", Mapped: "no / there", Cursor: "c1", Seen: "s1"}
 	check(t, j.PutFolder(t.Context(), want))
 	diff(t, "folder", folder(t, j, inbox), want)
 
@@ -93,8 +93,8 @@ func contentJournal(t *testing.T, o Options) {
 	want.Items, want.Bytes, want.Skips = 2, 11+12, 1
 	diff(t, "after commit", folder(t, j, inbox), want)
 
-	want.Cursor = "c2"
-	check(t, j.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Path: want.Path, Ref: want.Ref, Mapped: want.Mapped, Cursor: "c2", Items: 77}))
+	want.Cursor, want.Seen = "c2", "s2"
+	check(t, j.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Path: want.Path, Ref: want.Ref, Mapped: want.Mapped, Cursor: "c2", Seen: "s2", Items: 77}))
 	diff(t, "totals are the journal's own", folder(t, j, inbox), want)
 
 	other := s.Journals(claim(t, s, night, c.Move.ID)).Content

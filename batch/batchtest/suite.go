@@ -66,6 +66,7 @@ func Run(t *testing.T, options Options) {
 		"ways":             ways,
 		"ways back again":  waysAgain,
 		"pairs":            pairs,
+		"gone":             gone,
 		"unresolved":       unresolved,
 		"changed":          changed,
 		"content fencing":  contentFencing,

@@ -123,11 +123,11 @@ func (c *content) Open(ctx context.Context) (open []migrate.Intent, err error) {
 }
 
 func selectFolders(ctx context.Context, v view, where string, args ...any) ([]migrate.FolderState, error) {
-	rows, err := v.query(ctx, `SELECT folder_id, path, ref, mapped, cursor, items, bytes, skips FROM folders
+	rows, err := v.query(ctx, `SELECT folder_id, path, ref, mapped, cursor, seen, items, bytes, skips FROM folders
 		WHERE `+where, args...)
 	return collect(rows, err, func(rows *sql.Rows) (f migrate.FolderState, err error) {
 		var path string
-		if err = rows.Scan(&f.Folder, &path, &f.Ref, &f.Mapped, &f.Cursor, &f.Items, &f.Bytes, &f.Skips); err == nil {
+		if err = rows.Scan(&f.Folder, &path, &f.Ref, &f.Mapped, &f.Cursor, &f.Seen, &f.Items, &f.Bytes, &f.Skips); err == nil {
 			err = json.Unmarshal([]byte(path), &f.Path)
 		}
 		return f, err
@@ -157,10 +157,10 @@ func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) erro
 		return fmt.Errorf("store folder %q: %w", state.Folder, err)
 	}
 	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, items, bytes, skips)
-			VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
-			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor`,
-			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor))
+		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, seen, items, bytes, skips)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
+			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor, seen = excluded.seen`,
+			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor), state.Seen)
 		return err
 	})
 }
@@ -307,7 +307,41 @@ func (c *content) storeChunk(ctx context.Context, t *tx, in migrate.Intent, done
 	if err != nil {
 		return err
 	}
-	return c.addTotals(ctx, t, in.Folder, items, bytes, skips)
+	if err := c.addTotals(ctx, t, in.Folder, items, bytes, skips); err != nil || !in.Edit {
+		return err
+	}
+	return c.shift(ctx, t, in, done)
+}
+
+// shift keeps the folders' totals with what was moved between them or deleted. Those of
+// the other direction are its own.
+func (c *content) shift(ctx context.Context, t *tx, in migrate.Intent, done []migrate.Done) error {
+	size := sizes(in)
+	for _, d := range done {
+		moved := d.Ref != "" && d.Was != (migrate.Place{}) && d.Was.Ref != in.Ref
+		if !d.Gone && !moved {
+			continue
+		}
+		n, err := t.affected(ctx, `UPDATE folders SET items = items - 1, bytes = bytes - ?
+			WHERE move_id = ? AND way = ? AND ref = ? AND items > 0 AND bytes >= ?`,
+			size[d.Item], c.move(), string(c.way), string(d.Was.Ref), size[d.Item])
+		if err == nil && n > 0 && moved {
+			err = c.addTotals(ctx, t, in.Folder, 1, size[d.Item], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sizes returns how large the intent says its items are.
+func sizes(in migrate.Intent) map[migrate.ItemID]int64 {
+	size := make(map[migrate.ItemID]int64, len(in.Items))
+	for _, planned := range in.Items {
+		size[planned.Item] = planned.Size
+	}
+	return size
 }
 
 func (c *content) addTotals(ctx context.Context, t *tx, folder migrate.FolderID, items, bytes, skips int64) error {
@@ -320,10 +354,7 @@ func (c *content) addTotals(ctx context.Context, t *tx, folder migrate.FolderID,
 
 // tally counts what was written and refuses what cannot be true.
 func tally(in migrate.Intent, done []migrate.Done) (items, bytes int64, err error) {
-	size := make(map[migrate.ItemID]int64, len(in.Items))
-	for _, planned := range in.Items {
-		size[planned.Item] = planned.Size
-	}
+	size := sizes(in)
 	seen := make(map[migrate.ItemID]bool, len(done))
 	for _, d := range done {
 		if seen[d.Item] {

@@ -43,6 +43,7 @@ type (
 		Flags []string   `json:"f,omitempty"`
 		Skip  *skipItem  `json:"s,omitempty"`
 		Was   *placeItem `json:"m,omitempty"`
+		Gone  bool       `json:"x,omitempty"`
 	}
 	skipItem struct {
 		Folder   []string  `json:"p,omitempty"`
@@ -103,7 +104,7 @@ func encodeDone(done []migrate.Done) ([]byte, error) {
 		if !utf8.ValidString(string(d.Item)) || !utf8.ValidString(string(d.Ref)) {
 			return nil, refuse("item %q at %q: %w", d.Item, d.Ref, errNotText)
 		}
-		item := doneItem{Item: string(d.Item), Ref: string(d.Ref), Flags: d.Flags, Was: encodePlace(d.Was)}
+		item := doneItem{Item: string(d.Item), Ref: string(d.Ref), Flags: d.Flags, Was: encodePlace(d.Was), Gone: d.Gone}
 		if s := d.Skip; s != nil {
 			item.Skip = &skipItem{s.Folder, string(s.Item), s.Received, s.Size, s.Kind, s.Reason}
 		}
@@ -119,7 +120,7 @@ func decodeDone(data []byte) ([]migrate.Done, error) {
 	}
 	var done []migrate.Done
 	for _, item := range blob.Items {
-		d := migrate.Done{Item: migrate.ItemID(item.Item), Ref: migrate.ItemRef(item.Ref), Flags: item.Flags, Was: item.Was.place()}
+		d := migrate.Done{Item: migrate.ItemID(item.Item), Ref: migrate.ItemRef(item.Ref), Flags: item.Flags, Was: item.Was.place(), Gone: item.Gone}
 		if s := item.Skip; s != nil {
 			d.Skip = &migrate.Skip{
 				Folder: s.Folder, Item: migrate.ItemID(s.Item), Received: s.Received,

@@ -42,10 +42,10 @@ func (c *content) Pairs(ctx context.Context) iter.Seq2[migrate.Pair, error] {
 				return
 			}
 			for _, pair := range c.pairs(chunk) {
-				if chunk.id < max(latest[here(pair)], latest[there(pair)]) {
+				if pair.gone || chunk.id < max(latest[here(pair.Pair)], latest[there(pair.Pair)]) {
 					continue
 				}
-				if !yield(pair, nil) {
+				if !yield(pair.Pair, nil) {
 					return
 				}
 			}
@@ -66,7 +66,7 @@ func (c *content) changed(ctx context.Context) (map[side]migrate.IntentID, error
 			return nil, err
 		}
 		for _, pair := range c.pairs(chunk) {
-			latest[here(pair)], latest[there(pair)] = chunk.id, chunk.id
+			latest[here(pair.Pair)], latest[there(pair.Pair)] = chunk.id, chunk.id
 		}
 		for _, d := range chunk.done {
 			if d.Was != (migrate.Place{}) && d.Skip == nil {
@@ -130,18 +130,25 @@ func (c *content) after(ctx context.Context, last migrate.IntentID, edits bool) 
 	return chunk, err
 }
 
-// pairs returns what the chunk says to be on both sides, seen in the direction of c.
-func (c *content) pairs(chunk written) []migrate.Pair {
+// An entry is what a chunk says of a pair: that both sides hold it, or that it is gone
+// from both.
+type entry struct {
+	migrate.Pair
+	gone bool
+}
+
+// pairs returns what the chunk says of items, seen in the direction of c.
+func (c *content) pairs(chunk written) []entry {
 	planned := make(map[migrate.ItemID]migrate.Planned, len(chunk.planned))
 	for _, p := range chunk.planned {
 		planned[p.Item] = p
 	}
-	var pairs []migrate.Pair
+	var pairs []entry
 	for _, d := range chunk.done {
 		p := planned[d.Item]
 		at := migrate.Place{Ref: chunk.ref, Item: d.Ref}
 		if d.Ref == "" && d.Was.Item != "" {
-			at = d.Was // it was left where it is
+			at = d.Was // it was left where it is, or is gone
 		}
 		if d.Skip != nil || at.Item == "" && chunk.way == c.way {
 			continue // a place that nobody knows can be neither read nor written
@@ -153,7 +160,7 @@ func (c *content) pairs(chunk written) []migrate.Pair {
 		if chunk.way != c.way {
 			pair = turned(pair)
 		}
-		pairs = append(pairs, pair)
+		pairs = append(pairs, entry{pair, d.Gone})
 	}
 	return pairs
 }
@@ -164,4 +171,17 @@ func turned(p migrate.Pair) migrate.Pair {
 	p.Folder, p.Item, p.There = migrate.FolderID(p.There.Ref), migrate.ItemID(p.There.Item), here
 	p.Flags, p.ThereFlags = p.ThereFlags, p.Flags
 	return p
+}
+
+// Known is migrate.Ledger's.
+func (c *content) Known(ctx context.Context) (ids []migrate.FolderID, err error) {
+	err = c.view(ctx, "list folders", func(v view) error {
+		rows, err := v.query(ctx, `SELECT folder_id FROM chunks WHERE move_id = ? AND way = ?
+			UNION SELECT ref FROM chunks WHERE move_id = ? AND way = ?`, c.move(), string(c.way), c.move(), string(c.way.other()))
+		ids, err = collect(rows, err, func(rows *sql.Rows) (id migrate.FolderID, err error) {
+			return id, rows.Scan(&id)
+		})
+		return err
+	})
+	return ids, err
 }

@@ -31,6 +31,8 @@ type Conn struct {
 	selected selection
 
 	unanswered []*sent // commands that were sent and not answered yet, oldest first
+	qresync    bool    // QRESYNC is enabled
+	bodyFirst  bool    // FETCH brings a body before what else is asked for
 }
 
 // A selection is the mailbox that is open.
@@ -40,6 +42,7 @@ type selection struct {
 	uidValidity uint32
 	uidNext     uint32 // 0 where the server does not say
 	exists      uint32
+	modSeq      uint64 // HIGHESTMODSEQ (RFC 7162 3.1.2.1); 0 where the server does not say
 }
 
 // A progressConn moves its deadline with every read and write, so that a timeout

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -38,58 +39,92 @@ func (s *Source) Deltas(ctx context.Context, folder migrate.FolderID, since migr
 	}
 }
 
-// news returns the folder's UIDVALIDITY and what lies past the cursor.
+// news returns the folder's UIDVALIDITY and what lies past the cursor. The folder is
+// opened and listed in one go; what the listing says of one that is empty, or another
+// than before, does not matter.
 func (s *Source) news(ctx context.Context, folder string, since migrate.Cursor) (uint32, []sized, error) {
+	last, err := lastUID(since)
+	if err != nil {
+		return 0, nil, err
+	}
 	c, err := s.ready(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
-	sel, err := c.examine(ctx, folder)
+	opening, err := c.sendExamine(ctx, folder)
 	if err != nil {
 		return 0, nil, err
 	}
-	var last uint32
-	if since != "" {
-		if last, err = lastUID(folder, since, sel); err != nil {
-			return 0, nil, err
-		}
+	past, err := c.sendPast(ctx, last.uid)
+	if err != nil {
+		return 0, nil, err
 	}
-	if sel.exists == 0 || last == 1<<32-1 || sel.uidNext > 0 && sel.uidNext <= last+1 {
-		return sel.uidValidity, nil, nil
+	sel, openErr := opening.wait(ctx)
+	found, err := past.wait(ctx)
+	switch {
+	case openErr != nil:
+		return 0, nil, openErr
+	case since != "" && last.uidValidity != sel.uidValidity:
+		return 0, nil, staleError("imap.Deltas", folder, last.uidValidity, sel.uidValidity)
+	case sel.exists == 0 && !c.broken:
+		found, err = nil, nil
+	case err != nil:
+		return 0, nil, fmt.Errorf("list folder %q: %w", folder, err)
 	}
-	found, err := c.past(ctx, folder, last)
+	s.listed = listing{folder, sel.uidValidity, found}
 	return sel.uidValidity, found, err
 }
 
-func lastUID(folder string, since migrate.Cursor, sel selection) (uint32, error) {
+// lastUID reads a cursor: the last message that it covers.
+func lastUID(since migrate.Cursor) (place, error) {
+	if since == "" {
+		return place{}, nil
+	}
 	at, err := parsePlace(string(since))
 	if err != nil {
-		return 0, &migrate.Error{Op: "imap.Deltas", Reach: migrate.OneMailbox, Err: fmt.Errorf("read cursor: %w", err)}
+		err = &migrate.Error{Op: "imap.Deltas", Reach: migrate.OneMailbox, Err: fmt.Errorf("read cursor: %w", err)}
 	}
-	if at.uidValidity != sel.uidValidity {
-		return 0, staleError("imap.Deltas", folder, at.uidValidity, sel.uidValidity)
-	}
-	return at.uid, nil
+	return at, err
 }
 
-// past returns the messages with a UID greater than last. The range n:* always
+// A pastList is the listing of messages past another, on its way.
+type pastList struct {
+	asked *sent // nil: no message can be past the last
+	found []sized
+}
+
+// sendPast asks for the messages with a UID greater than last. The range n:* always
 // holds the last message, even when its UID is below n (RFC 9051 9, seq-range).
-func (c *Conn) past(ctx context.Context, folder string, last uint32) ([]sized, error) {
-	var found []sized
+func (c *Conn) sendPast(ctx context.Context, last uint32) (*pastList, error) {
+	p := &pastList{}
+	if last == 1<<32-1 {
+		return p, nil
+	}
 	each := func(f fetched) {
 		if f.uid > last {
-			found = append(found, sized{f.uid, max(f.size, 0)})
+			p.found = append(p.found, sized{f.uid, max(f.size, 0)})
 		}
 	}
-	s, err := c.uidFetch(ctx, fmt.Sprintf("%d:*", last+1), "UID RFC822.SIZE", each, nil)
+	var err error
+	p.asked, err = c.sendFetch(ctx, fmt.Sprintf("%d:*", last+1), "(UID RFC822.SIZE)", each, nil)
+	return p, err
+}
+
+// wait returns the messages by UID, each once.
+func (p *pastList) wait(ctx context.Context) ([]sized, error) {
+	if p.asked == nil {
+		return nil, nil
+	}
+	s, err := p.asked.wait(ctx)
+	if err == nil && !s.ok() {
+		err = refused("imap.Fetch", s, migrate.OneMailbox, migrate.Later)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !s.ok() {
-		e := refused("imap.Fetch", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("list folder %q: %w", folder, s)
-		return nil, e
+	byUID := func(a, b sized) int { return cmp.Compare(a.uid, b.uid) }
+	if !slices.IsSortedFunc(p.found, byUID) {
+		slices.SortFunc(p.found, byUID)
 	}
-	slices.SortFunc(found, func(a, b sized) int { return int(int64(a.uid) - int64(b.uid)) })
-	return slices.CompactFunc(found, func(a, b sized) bool { return a.uid == b.uid }), nil
+	return slices.CompactFunc(p.found, func(a, b sized) bool { return a.uid == b.uid }), nil
 }

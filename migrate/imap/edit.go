@@ -3,6 +3,8 @@ package imap
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"reforest/migrate"
@@ -13,14 +15,16 @@ var _ migrate.Editor = (*Target)(nil)
 // An editing is one call of Edit on an open folder.
 type editing struct {
 	*Conn
-	uids  map[migrate.ItemRef]uint32
-	flags map[uint32][]string // of the messages that are there
+	validity uint32 // the folder's UIDVALIDITY; 0: it is not there
+	uids     map[migrate.ItemRef]uint32
+	void     map[migrate.ItemRef]bool // found again by what they hold: one of those that are equal
+	flags    map[uint32][]string      // of the messages that are there
 }
 
 // Edit changes flags and moves messages. Flags are changed one by one (RFC 9051 6.4.6),
 // so that one which another client sets at the same instant stays. Messages are moved
 // with MOVE (RFC 6851), else copied and expunged by their UIDs (RFC 4315); a server that
-// has neither leaves them.
+// has neither leaves them. Messages are deleted by their UIDs, or left.
 func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit) ([]migrate.Done, error) {
 	c, err := t.ready(ctx)
 	if err != nil {
@@ -30,11 +34,14 @@ func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit
 	if err != nil {
 		return nil, err
 	}
-	var flags, moves []migrate.Edit
+	var flags, moves, deletes []migrate.Edit
 	for _, edit := range edits {
-		if edit.To == "" {
+		switch {
+		case edit.Delete:
+			deletes = append(deletes, edit)
+		case edit.To == "":
 			flags = append(flags, edit)
-		} else {
+		default:
 			moves = append(moves, edit)
 		}
 	}
@@ -46,26 +53,94 @@ func (t *Target) Edit(ctx context.Context, ref migrate.Ref, edits []migrate.Edit
 	if err != nil {
 		return nil, err
 	}
-	return append(done, moved...), c.unselect(ctx)
+	gone, err := e.remove(ctx, deletes)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(done, moved, gone), c.unselect(ctx)
+}
+
+// remove deletes messages that are as they were (RFC 4315 2.1). Without UIDPLUS what
+// another client has marked would go as well, and so nothing does; nor is anything said of
+// a folder that is not there. One that was numbered anew stays, since it may be another
+// that is equal: an attempt that was cut off may have removed the one that is meant.
+func (e *editing) remove(ctx context.Context, edits []migrate.Edit) (done []migrate.Done, err error) {
+	var uids []uint32
+	for _, edit := range edits {
+		uid, known := e.uids[edit.At]
+		flags, here := e.flags[uid]
+		switch {
+		case !known || here && (!edit.Deletes(flags) || !e.Offers("UIDPLUS") || e.void[edit.At]):
+			continue
+		case here:
+			uids = append(uids, uid)
+		}
+		done = append(done, migrate.Done{Item: edit.Item, Gone: true})
+	}
+	if len(uids) > 0 {
+		err = e.expunge(ctx, uids)
+	}
+	return done, err
 }
 
 // beginEditing opens the folder for writing and learns how the messages stand. One that
-// is not there, or was numbered anew, has none of them.
+// was numbered anew is looked for by what it holds; a folder that is not there has none.
 func (c *Conn) beginEditing(ctx context.Context, folder string, edits []migrate.Edit) (*editing, error) {
 	sel, err := c.existing(ctx, folder, c.open)
 	if err != nil {
 		return nil, err
 	}
-	e := &editing{Conn: c, uids: map[migrate.ItemRef]uint32{}}
-	var uids []uint32
+	e := &editing{Conn: c, validity: sel.uidValidity, uids: map[migrate.ItemRef]uint32{}, void: map[migrate.ItemRef]bool{}}
+	var void []migrate.Edit
 	for _, edit := range edits {
-		if at, err := parsePlace(string(edit.At)); err == nil && at.uidValidity == sel.uidValidity {
+		at, err := parsePlace(string(edit.At))
+		switch {
+		case err == nil && at.uidValidity == sel.uidValidity:
 			e.uids[edit.At] = at.uid
-			uids = append(uids, at.uid)
+		case err == nil && sel.uidValidity != 0 && edit.Digest != migrate.Digest{} && edit.Copied == "":
+			e.void[edit.At] = true
+			void = append(void, edit)
 		}
 	}
-	e.flags, err = c.flags(ctx, uids)
+	if err := e.refind(ctx, sel, void); err != nil {
+		return nil, err
+	}
+	there := slices.DeleteFunc(slices.Collect(maps.Values(e.uids)), func(uid uint32) bool { return uid == 0 })
+	e.flags, err = c.flags(ctx, there)
 	return e, err
+}
+
+// refind looks for messages whose UIDs are void (RFC 9051 2.3.1.1): each is one that is
+// equal, of several equal ones another for each. One that is not found has UID 0, which
+// no message has.
+func (e *editing) refind(ctx context.Context, sel selection, void []migrate.Edit) error {
+	if len(void) == 0 {
+		return nil
+	}
+	taken := make(map[migrate.ItemRef]bool, len(e.uids))
+	for _, uid := range e.uids {
+		taken[migrate.ItemRef(place{sel.uidValidity, uid}.String())] = true
+	}
+	var planned []migrate.Planned
+	for _, edit := range void {
+		e.uids[edit.At] = 0
+		planned = append(planned, migrate.Planned{Item: migrate.ItemID(edit.At), Size: edit.Size, Digest: edit.Digest, Received: edit.Received})
+	}
+	found, err := e.landings(ctx, sel, 1, planned, taken)
+	if err != nil {
+		return err
+	}
+	for _, d := range matchLandings(sel.uidValidity, planned, found) {
+		if at, err := parsePlace(string(d.Ref)); err == nil {
+			e.uids[migrate.ItemRef(d.Item)] = at.uid
+		}
+	}
+	return nil
+}
+
+// place returns where a message lies now.
+func (e *editing) place(uid uint32) migrate.ItemRef {
+	return migrate.ItemRef(place{e.validity, uid}.String())
 }
 
 // has returns the message's UID and flags, if it is there.
@@ -143,7 +218,7 @@ func (e *editing) reflagged(ctx context.Context, edits []migrate.Edit) (done []m
 		uid, _, known := e.has(edit)
 		flags, here := now[uid]
 		if known && here && migrate.SameFlags(flags, edit.With(edit.Base)) {
-			done = append(done, migrate.Done{Item: edit.Item, Ref: edit.At, Flags: flags})
+			done = append(done, migrate.Done{Item: edit.Item, Ref: e.place(uid), Flags: flags})
 		}
 	}
 	return done, nil

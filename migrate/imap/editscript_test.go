@@ -133,3 +133,38 @@ func TestAMoveWithoutAPlaceIsAnError(t *testing.T) {
 		t.Errorf("done %v, %v; want an error to be tried later", done, err)
 	}
 }
+
+// A message is deleted by its UID if it is as it was, a mark of an attempt that was cut off
+// aside; one that is gone is gone, and of one that was numbered anew nothing is said.
+func TestDeletionsByUID(t *testing.T) {
+	t.Parallel()
+	here := answer{"UID FETCH 3:6 (UID FLAGS)", "* 1 FETCH (UID 3 FLAGS (\\Seen \\Deleted))\r\n* 2 FETCH (UID 4 FLAGS (\\Seen \\Flagged))\r\n* 3 FETCH (UID 5 FLAGS (\\seen))\r\nTAG OK done\r\n"}
+	leave := answer{"UNSELECT", "TAG OK done\r\n"}
+	var edits []migrate.Edit
+	for item, at := range map[migrate.ItemID]migrate.ItemRef{"marked": "9.3", "changed": "9.4", "ours": "9.5", "gone": "9.6", "other": "8.5"} {
+		edits = append(edits, migrate.Edit{Item: item, At: at, Base: []string{`\Seen`}, Delete: true})
+	}
+	c := with(script(t, openAnswer("3"), here, answer{`UID STORE 3,5 +FLAGS.SILENT (\Deleted)`, ok}, answer{"UID EXPUNGE 3,5", ok}, leave), "UNSELECT")
+	done, err := edit(t, c, edits...)
+	if want := []migrate.ItemID{"gone", "marked", "ours"}; err != nil || !slices.Equal(slices.Sorted(maps.Keys(done)), want) {
+		t.Errorf("deleted %v, %v; want %v", done, err, want)
+	}
+	for item, d := range done {
+		if !d.Gone {
+			t.Errorf("%s is not said to be gone: %+v", item, d)
+		}
+	}
+
+	c = with(script(t, openAnswer("3"), here, leave), "UNSELECT")
+	target := scriptedTarget(t, c)
+	delete(c.caps, "UIDPLUS")
+	left, err := target.Edit(t.Context(), "F", edits)
+	if err != nil || len(left) != 1 || left[0].Item != "gone" {
+		t.Errorf("without UIDPLUS: %+v, %v; want only what is gone", left, err)
+	}
+
+	c = with(script(t, openAnswer("3"), here, answer{`UID STORE 3,5 +FLAGS.SILENT (\Deleted)`, no}), "UNSELECT")
+	if done, err := edit(t, c, edits...); migrate.AsError(err) == nil || len(done) != 0 {
+		t.Errorf("refused: %v, %v; want an error", done, err)
+	}
+}

@@ -17,7 +17,12 @@ type fetched struct {
 	flags    []string
 	received time.Time // zero where it was not said
 	size     int64     // -1 where it was not said
+	flagged  bool      // flags were said
+	dated    bool      // a date was said
 }
+
+// whole reports whether everything that a message needs beside its body was said.
+func (f fetched) whole() bool { return f.uid != 0 && f.size >= 0 && f.flagged && f.dated }
 
 // A content is the body of a message as FETCH brings it; r is nil for NIL.
 type content struct {
@@ -29,6 +34,16 @@ type content struct {
 // onBody reads the body; it is called in the midst of a response, with what was
 // said before the body.
 func (c *Conn) uidFetch(ctx context.Context, set, items string, each func(fetched), onBody func(fetched, content) error) (status, error) {
+	s, err := c.sendFetch(ctx, set, "("+items+")", each, onBody)
+	if err != nil {
+		return status{}, err
+	}
+	return s.wait(ctx)
+}
+
+// sendFetch is uidFetch that does not wait; what is asked for stands in its parentheses,
+// and modifiers may follow them (RFC 7162 3.1.4).
+func (c *Conn) sendFetch(ctx context.Context, set, items string, each func(fetched), onBody func(fetched, content) error) (*sent, error) {
 	handle := func(r reply) error {
 		if r.name != "FETCH" {
 			return nil
@@ -39,7 +54,7 @@ func (c *Conn) uidFetch(ctx context.Context, set, items string, each func(fetche
 		}
 		return err
 	}
-	return c.do(ctx, "imap.Fetch", handle, raw("UID FETCH "+set+" ("+items+")"))
+	return c.send(ctx, "imap.Fetch", handle, raw("UID FETCH "+set+" "+items))
 }
 
 // fetch reads the list of a FETCH response (RFC 9051 7.5.2). Data items it does
@@ -104,9 +119,9 @@ func (x *lexer) fetchItem(f *fetched, name string, onBody func(fetched, content)
 	}
 	switch name {
 	case "FLAGS":
-		f.flags = v.texts()
+		f.flags, f.flagged = v.texts(), true
 	case "INTERNALDATE":
-		f.received = parseDate(v.text)
+		f.received, f.dated = parseDate(v.text), true
 	}
 	return nil
 }

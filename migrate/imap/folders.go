@@ -19,16 +19,12 @@ func (s *Source) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	spaces, err := c.namespaces(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := c.listWithCounts(ctx)
+	all, spaces, err := c.own(ctx, true)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// A server may take minutes to add up the sizes of a large mailbox. They are
 		// worth less than the mailbox.
 		if c, err = s.ready(ctx); err == nil {
-			all, err = c.list(ctx, false)
+			all, spaces, err = c.own(ctx, false)
 		}
 	}
 	if err != nil {
@@ -37,12 +33,26 @@ func (s *Source) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	return makeFolders(all, spaces), nil
 }
 
-func (c *Conn) listWithCounts(ctx context.Context) ([]listed, error) {
-	all, err := c.list(ctx, true)
+// own lists the mailbox's folders and the prefixes by which its own are known, in one go.
+// No folder is open meanwhile: of one that is, STATUS tells how this connection saw it
+// last (RFC 9051 6.3.11).
+func (c *Conn) own(ctx context.Context, counts bool) ([]listed, namespaces, error) {
+	if err := c.unselect(ctx); err != nil {
+		return nil, namespaces{}, err
+	}
+	asked, err := c.sendNamespaces(ctx)
+	if err != nil {
+		return nil, namespaces{}, err
+	}
+	all, err := c.list(ctx, counts)
+	spaces, spacesErr := asked.wait(ctx)
 	if err == nil {
+		err = spacesErr
+	}
+	if err == nil && counts {
 		err = c.addCounts(ctx, all)
 	}
-	return all, err
+	return all, spaces, err
 }
 
 // addCounts asks for each folder's numbers where LIST could not tell them. They
@@ -59,7 +69,7 @@ func (c *Conn) addCounts(ctx context.Context, all []listed) error {
 		if err != nil && (c.broken || ctx.Err() != nil) {
 			return err
 		}
-		all[i].items, all[i].bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+		all[i].count(numbers)
 	}
 	return nil
 }
@@ -78,6 +88,7 @@ func makeFolders(all []listed, spaces namespaces) []migrate.Folder {
 			SpecialUse: specialUse(l),
 			Items:      l.items,
 			Bytes:      l.bytes,
+			State:      l.state.String(),
 		})
 	}
 	slices.SortStableFunc(folders, func(a, b migrate.Folder) int {

@@ -101,7 +101,7 @@ func TestParseStatus(t *testing.T) {
 func TestFetchInAnyOrderAndForm(t *testing.T) {
 	t.Parallel()
 	date := time.Date(2009, 7, 2, 3, 4, 5, 0, time.FixedZone("", -7*3600))
-	want := fetched{uid: 7, flags: []string{`\Seen`, "$Fwd"}, received: date, size: 5}
+	want := fetched{uid: 7, flags: []string{`\Seen`, "$Fwd"}, received: date, size: 5, flagged: true, dated: true}
 	for _, wire := range []string{
 		"(UID 7 FLAGS (\\Seen $Fwd) INTERNALDATE \" 2-Jul-2009 03:04:05 -0700\" RFC822.SIZE 5 BODY[] {5}\r\nhello)",
 		"(BODY[] {5}\r\nhello UID 7 RFC822.SIZE 5 MODSEQ (12) X-GM-LABELS (\"a b\" {1}\r\nc) FLAGS (\\Seen $Fwd) INTERNALDATE \"02-Jul-2009 03:04:05 -0700\")",

@@ -17,6 +17,7 @@ type listed struct {
 	subscribed bool
 	items      int64
 	bytes      int64
+	state      folderState
 }
 
 // has reports whether the mailbox carries an attribute, in any case.
@@ -59,10 +60,21 @@ func (c *Conn) listReturn(counts bool) string {
 }
 
 func (c *Conn) countItems() string {
+	items := "MESSAGES"
 	if c.Offers("STATUS=SIZE") {
-		return "MESSAGES SIZE"
+		items += " SIZE"
 	}
-	return "MESSAGES"
+	if c.condStore() {
+		items += " UIDNEXT UIDVALIDITY HIGHESTMODSEQ"
+	}
+	return items
+}
+
+// count takes over what STATUS says.
+func (l *listed) count(numbers map[string]uint64) {
+	l.items, l.bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+	l.state = stateOf(numbers)
+	l.state.subscribed = l.subscribed && l.state.modSeq > 0
 }
 
 func (c *Conn) listCommand(ctx context.Context, name, options string) ([]listed, status, error) {
@@ -80,7 +92,7 @@ func (c *Conn) listCommand(ctx context.Context, name, options string) ([]listed,
 		case "STATUS":
 			mailbox, numbers, err := r.lex.statusLine()
 			if i, known := at[mailbox]; known && err == nil {
-				all[i].items, all[i].bytes = int64(numbers["MESSAGES"]), int64(numbers["SIZE"])
+				all[i].count(numbers)
 			}
 			return err
 		}
@@ -136,11 +148,26 @@ type namespaces struct {
 	foreign  []string // other users' and shared ones
 }
 
-// namespaces asks for the prefixes; a server without NAMESPACE has the empty one.
+// namespaces asks for the prefixes.
 func (c *Conn) namespaces(ctx context.Context) (namespaces, error) {
-	found := namespaces{personal: []string{""}}
+	asked, err := c.sendNamespaces(ctx)
+	if err != nil {
+		return namespaces{}, err
+	}
+	return asked.wait(ctx)
+}
+
+// A namespacesAsked is the question for the prefixes, on its way.
+type namespacesAsked struct {
+	*sent // nil: the server does not know of namespaces
+	found namespaces
+}
+
+// sendNamespaces is namespaces that does not wait.
+func (c *Conn) sendNamespaces(ctx context.Context) (*namespacesAsked, error) {
+	asked := &namespacesAsked{found: namespaces{personal: []string{""}}}
 	if !c.Offers("NAMESPACE") && !c.Offers("IMAP4REV2") {
-		return found, nil
+		return asked, nil
 	}
 	handle := func(r reply) error {
 		if r.name != "NAMESPACE" {
@@ -155,16 +182,26 @@ func (c *Conn) namespaces(ctx context.Context) (namespaces, error) {
 			kinds[i] = v
 		}
 		if own := prefixes(kinds[0]); len(own) > 0 {
-			found.personal = own
+			asked.found.personal = own
 		}
-		found.foreign = append(prefixes(kinds[1]), prefixes(kinds[2])...)
+		asked.found.foreign = append(prefixes(kinds[1]), prefixes(kinds[2])...)
 		return nil
 	}
-	s, err := c.do(ctx, "imap.Namespace", handle, raw("NAMESPACE"))
+	var err error
+	asked.sent, err = c.send(ctx, "imap.Namespace", handle, raw("NAMESPACE"))
+	return asked, err
+}
+
+// wait returns the prefixes; a server without NAMESPACE has the empty one.
+func (a *namespacesAsked) wait(ctx context.Context) (namespaces, error) {
+	if a.sent == nil {
+		return a.found, nil
+	}
+	s, err := a.sent.wait(ctx)
 	if err == nil && !s.ok() {
 		err = refused("imap.Namespace", s, migrate.OneMailbox, migrate.Later)
 	}
-	return found, err
+	return a.found, err
 }
 
 func prefixes(v value) []string {

@@ -22,32 +22,60 @@ func (c *Conn) open(ctx context.Context, name string) (selection, error) {
 }
 
 func (c *Conn) enterFolder(ctx context.Context, command raw, name string) (selection, error) {
-	sel := selection{name: name, writable: command != "EXAMINE "}
+	o, err := c.sendOpen(ctx, command, name)
+	if err != nil {
+		return selection{}, err
+	}
+	return o.wait(ctx)
+}
+
+// An opening is a mailbox that is being opened.
+type opening struct {
+	*sent
+	sel selection
+}
+
+// sendExamine is examine that does not wait.
+func (c *Conn) sendExamine(ctx context.Context, name string) (*opening, error) {
+	return c.sendOpen(ctx, "EXAMINE ", name)
+}
+
+func (c *Conn) sendOpen(ctx context.Context, command raw, name string) (*opening, error) {
+	o := &opening{sel: selection{name: name, writable: command != "EXAMINE "}}
 	handle := func(r reply) error {
 		switch {
 		case r.name == "EXISTS":
-			sel.exists = r.num
+			o.sel.exists = r.num
 		case r.status.code == "UIDVALIDITY":
-			sel.uidValidity = r.status.number(0)
+			o.sel.uidValidity = r.status.number(0)
 		case r.status.code == "UIDNEXT":
-			sel.uidNext = r.status.number(0)
+			o.sel.uidNext = r.status.number(0)
+		case r.status.code == "HIGHESTMODSEQ":
+			o.sel.modSeq, _ = strconv.ParseUint(strings.TrimSpace(r.status.arg), 10, 63)
 		}
 		return nil
 	}
 	c.selected = selection{}
-	s, err := c.do(ctx, "imap.Examine", handle, command, astring(name))
+	var err error
+	o.sent, err = c.send(ctx, "imap.Examine", handle, command, astring(name))
+	return o, err
+}
+
+// wait returns the mailbox once it is open.
+func (o *opening) wait(ctx context.Context) (selection, error) {
+	s, err := o.sent.wait(ctx)
 	switch {
 	case err != nil:
-		return sel, err
+		return o.sel, err
 	case !s.ok():
 		e := refused("imap.Examine", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("open folder %q: %w", name, s)
-		return sel, e
-	case sel.uidValidity == 0:
-		return sel, noUIDs("imap.Examine", name)
+		e.Err = fmt.Errorf("open folder %q: %w", o.sel.name, s)
+		return o.sel, e
+	case o.sel.uidValidity == 0:
+		return o.sel, noUIDs("imap.Examine", o.sel.name)
 	}
-	c.selected = sel
-	return sel, nil
+	o.conn.selected = o.sel
+	return o.sel, nil
 }
 
 // noUIDs says that a server does not number its messages for good, without which

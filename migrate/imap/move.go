@@ -130,15 +130,11 @@ const maxSet = 1 << 20
 // parseSet reads a sequence set without *; nil if it is none.
 func parseSet(text string) (uids []uint32) {
 	for span := range strings.SplitSeq(text, ",") {
-		first, last, ranged := strings.Cut(span, ":")
-		if !ranged {
-			last = first
-		}
-		from, err1 := strconv.ParseUint(first, 10, 32)
-		to, err2 := strconv.ParseUint(last, 10, 32)
-		if err1 != nil || err2 != nil || from == 0 || to == 0 {
+		ends := parseEnds(span)
+		if ends == nil {
 			return nil
 		}
+		from, to := ends[0], ends[1]
 		step := int64(1)
 		if to < from {
 			step = -1
@@ -156,6 +152,20 @@ func parseSet(text string) (uids []uint32) {
 	return uids
 }
 
+// parseEnds reads one number of a sequence set, or two with a colon; nil if it is neither.
+func parseEnds(text string) []uint32 {
+	first, last, ranged := strings.Cut(text, ":")
+	if !ranged {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(first, 10, 32)
+	to, err2 := strconv.ParseUint(last, 10, 32)
+	if err1 != nil || err2 != nil || from == 0 || to == 0 {
+		return nil
+	}
+	return []uint32{uint32(from), uint32(to)}
+}
+
 // expunge deletes messages, and no other that is marked (RFC 4315 2.1).
 func (c *Conn) expunge(ctx context.Context, uids []uint32) error {
 	s, err := c.storeFlags(ctx, uids, "+", []string{`\Deleted`})
@@ -164,7 +174,7 @@ func (c *Conn) expunge(ctx context.Context, uids []uint32) error {
 	}
 	if err == nil && !s.ok() {
 		e := refused("imap.Expunge", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("remove what was copied: %w", s)
+		e.Err = fmt.Errorf("remove messages: %w", s)
 		err = e
 	}
 	return err

@@ -9,8 +9,8 @@ import (
 
 var _ migrate.Placer = (*Target)(nil)
 
-// window is how many commands of a burst are on their way together.
-const window = 100
+// burstMost is how many commands of a burst are on their way together.
+const burstMost = 100
 
 // PutFolders places the folders one after another as PutFolder does, and takes the
 // answers to most of its commands from bursts that were sent ahead: one of CREATE, and
@@ -107,9 +107,9 @@ type sending struct {
 
 // burst sends the commands, many at a time, and hands over their answers in order.
 func (c *Conn) burst(ctx context.Context, sends []sending, answered func(i int, s status) error) error {
-	for start := 0; start < len(sends); start += window {
+	for start := 0; start < len(sends); start += burstMost {
 		var way []*sent
-		for _, one := range sends[start:min(start+window, len(sends))] {
+		for _, one := range sends[start:min(start+burstMost, len(sends))] {
 			s, err := c.send(ctx, one.op, one.handle, one.parts...)
 			if err != nil {
 				return err

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxBatch      = 100      // messages in one FETCH of bodies
+	maxBatch      = 100      // messages that are described, and then read, with care
 	maxBatchBytes = 16 << 20 // of their bodies: the most that is read in vain when a reader stops early
 )
 
@@ -28,14 +28,16 @@ type reader struct {
 	validity uint32
 	known    map[uint32]fetched // what is known of the messages at hand
 	short    map[uint32]int64   // bytes that came of those shorter than they should be
+	sizes    []sized            // of the folder as it was listed last, by UID
 	yield    func(*migrate.Item, error) bool
 	stopped  bool // the consumer wants no more
 }
 
-// Read yields the items in the order asked for. Flags, date and size are asked for
-// first, so that they are known before a body streams by, and also of an item whose
-// body cannot be read. Bodies come many to a command; where the server leaves one
-// out, it is asked for again by itself before it is given up.
+// Read yields the items in the order asked for. Flags, date, size and body of each come
+// in one response, many to a command, as a stream. What does not come as it should is
+// read with care: described first, so that date and flags are known before a body streams
+// by and also of an item whose body cannot be read, and asked for again by itself before
+// it is given up.
 func (s *Source) Read(ctx context.Context, folder migrate.FolderID, items []migrate.ItemID, format migrate.Format) iter.Seq2[*migrate.Item, error] {
 	return func(yield func(*migrate.Item, error) bool) {
 		r := &reader{folder: string(folder), yield: yield, short: map[uint32]int64{}}
@@ -46,7 +48,7 @@ func (s *Source) Read(ctx context.Context, folder migrate.FolderID, items []migr
 		}
 		for len(uids) > 0 && err == nil && !r.stopped {
 			n := ascending(uids)
-			err = r.batch(ctx, uids[:n])
+			err = r.run(ctx, uids[:n])
 			uids = uids[n:]
 		}
 		if err != nil && !r.stopped {
@@ -70,6 +72,9 @@ func (r *reader) open(ctx context.Context, s *Source, format migrate.Format) err
 		}
 	}
 	r.conn, r.validity = c, c.selected.uidValidity
+	if s.listed.folder == r.folder && s.listed.uidValidity == r.validity {
+		r.sizes = s.listed.found
+	}
 	return nil
 }
 
@@ -92,13 +97,13 @@ func (r *reader) uids(items []migrate.ItemID) ([]uint32, error) {
 // servers answer in ascending order.
 func ascending(uids []uint32) int {
 	n := 1
-	for n < min(len(uids), maxBatch) && uids[n] > uids[n-1] {
+	for n < len(uids) && uids[n] > uids[n-1] {
 		n++
 	}
 	return n
 }
 
-// batch yields all of uids, which ascend.
+// batch yields all of uids, which ascend, with care.
 func (r *reader) batch(ctx context.Context, uids []uint32) error {
 	if err := r.describe(ctx, uids); err != nil {
 		return err

@@ -27,7 +27,7 @@ type answer struct{ expect, say string }
 // and returns a connection to it. After the last it hangs up.
 func script(t *testing.T, answers ...answer) *Conn {
 	t.Helper()
-	client, server := net.Pipe()
+	client, server := loopback(t)
 	done := make(chan error, 1)
 	go func() {
 		done <- play(server, answers)
@@ -42,12 +42,30 @@ func script(t *testing.T, answers ...answer) *Conn {
 	return newConn(client, 5*time.Second)
 }
 
+// loopback returns both ends of a connection. Unlike those of net.Pipe they buffer, as a
+// client needs that sends a command while it is being answered.
+func loopback(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	if client, err = net.Dial("tcp", listener.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = listener.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
 func play(server net.Conn, answers []answer) error {
 	r := bufio.NewReader(server)
 	tag := ""
 	for _, a := range answers {
 		line, err := r.ReadString('\n')
-		if errors.Is(err, io.EOF) && a.expect == "never sent" {
+		if err != nil && a.expect == "never sent" {
 			return nil // the client hung up, as it should
 		}
 		if err != nil {
@@ -76,13 +94,21 @@ func selectAnswer(exists, uidNext int) answer {
 	return answer{`EXAMINE "F"`, fmt.Sprintf(say, exists, uidNext)}
 }
 
+// scriptedSource reads with care; streamedSource does not begin to.
 func scriptedSource(t *testing.T, answers ...answer) *Source {
+	t.Helper()
+	s := streamedSource(t, answers...)
+	s.conn.bodyFirst = true
+	return s
+}
+
+func streamedSource(t *testing.T, answers ...answer) *Source {
 	t.Helper()
 	config, err := Config{Address: "127.0.0.1:1", Mailbox: "u", Page: 2}.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Source{&session{config: config, conn: script(t, answers...)}}
+	return &Source{session: &session{config: config, conn: script(t, answers...)}}
 }
 
 // scriptedTarget writes to a server with UIDPLUS: one without is asked for more.
@@ -369,7 +395,7 @@ func TestFoldersWithoutCounts(t *testing.T) {
 	slow := script(t, answer{`LIST "" "*" RETURN (SUBSCRIBED STATUS (MESSAGES SIZE))`, "* OK counting\r\n"}, answer{"never sent", ""})
 	slow.setCaps([]string{"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE"})
 	slow.net.timeout = 50 * time.Millisecond
-	s := &Source{&session{config: config, conn: slow}}
+	s := &Source{session: &session{config: config, conn: slow}}
 	got, err := s.Folders(t.Context())
 	if err != nil || len(got) != 1 || got[0].ID != "INBOX" {
 		t.Errorf("got %+v, %v; want the inbox", got, err)

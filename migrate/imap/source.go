@@ -8,7 +8,17 @@ import (
 
 // A Source reads one mailbox. It opens folders read-only and changes nothing, not
 // even \Seen or \Recent.
-type Source struct{ *session }
+type Source struct {
+	*session
+	listed listing // what Deltas has listed last
+}
+
+// A listing is what a folder holds past a cursor.
+type listing struct {
+	folder      string
+	uidValidity uint32
+	found       []sized // by UID
+}
 
 var _ migrate.Source = (*Source)(nil)
 
@@ -18,5 +28,5 @@ func OpenSource(ctx context.Context, config Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{s}, nil
+	return &Source{session: s}, nil
 }

@@ -2,15 +2,50 @@ package memory
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
 	"slices"
 
 	"reforest/migrate"
 )
 
 var (
-	_ migrate.Editor = (*Target)(nil)
-	_ migrate.Looker = (*Source)(nil)
+	_ migrate.Editor  = (*Target)(nil)
+	_ migrate.Looker  = (*Source)(nil)
+	_ migrate.Changer = (*Source)(nil)
 )
+
+// Changes lists every message: a mailbox in memory does not remember what has changed.
+func (s *Source) Changes(_ context.Context, folder migrate.FolderID, _ migrate.Cursor, _ string) iter.Seq2[migrate.Change, error] {
+	return func(yield func(migrate.Change, error) bool) {
+		all := []migrate.Change{{Every: true}}
+		err := s.Mailbox.look(string(folder), func(f *Folder) error {
+			for _, m := range f.Messages {
+				all = append(all, migrate.Change{Item: itemID(m.UID), Flags: slices.Clone(m.Flags)})
+			}
+			return nil
+		})
+		if err != nil {
+			yield(migrate.Change{}, err)
+			return
+		}
+		for _, change := range all {
+			if !yield(change, nil) {
+				return
+			}
+		}
+	}
+}
+
+// state names what the folder holds, and whether it is subscribed to.
+func (f *Folder) state() string {
+	sum := fnv.New64a()
+	for _, m := range f.Messages {
+		_, _ = fmt.Fprintf(sum, "%d %q\n", m.UID, m.Flags)
+	}
+	return fmt.Sprintf("%d.%x.%t", f.next, sum.Sum64(), f.Subscribed)
+}
 
 // Look returns the flags of the messages that are there.
 func (s *Source) Look(_ context.Context, folder migrate.FolderID, items []migrate.ItemID) (map[migrate.ItemID][]string, error) {
@@ -49,7 +84,10 @@ func (t *Target) Edit(_ context.Context, ref migrate.Ref, edits []migrate.Edit) 
 // edit carries out one change. The caller holds the lock.
 func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
 	i := slices.IndexFunc(f.Messages, func(m Message) bool { return itemRef(m.UID) == e.At })
-	if i < 0 {
+	switch {
+	case e.Delete:
+		return remove(f, i, e)
+	case i < 0:
 		return migrate.Done{Item: e.Item, Ref: e.Copied}, e.Copied != ""
 	}
 	if e.To != "" {
@@ -64,6 +102,17 @@ func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
 	}
 	m.Flags = want
 	return migrate.Done{Item: e.Item, Ref: e.At, Flags: slices.Clone(want)}, true
+}
+
+// remove deletes the i-th message, if it is there and as it was.
+func remove(f *Folder, i int, e migrate.Edit) (migrate.Done, bool) {
+	if i >= 0 && !e.Deletes(f.Messages[i].Flags) {
+		return migrate.Done{}, false
+	}
+	if i >= 0 {
+		f.Messages = slices.Delete(f.Messages, i, i+1)
+	}
+	return migrate.Done{Item: e.Item, Gone: true}, true
 }
 
 // land puts a message that is being moved into its folder.

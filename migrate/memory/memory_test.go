@@ -50,6 +50,8 @@ func (w *world) writes(m *memory.Mailbox, normalise bool) migrate.Target {
 
 func (w *world) Owner() migratetest.Owner { return owner{w.target} }
 
+func (w *world) Home() migratetest.Owner { return owner{w.source} }
+
 // An owner works in a mailbox in memory.
 type owner struct{ *memory.Mailbox }
 

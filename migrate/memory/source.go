@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"iter"
 	"slices"
 	"strconv"
@@ -37,16 +36,6 @@ func (s *Source) Folders(context.Context) ([]migrate.Folder, error) {
 		list = append(list, folder)
 	}
 	return list, nil
-}
-
-// state is a digest of the messages that are there and of their flags.
-func (f *Folder) state() string {
-	sum := fnv.New64a()
-	_, _ = fmt.Fprint(sum, f.Subscribed)
-	for _, m := range f.Messages {
-		_, _ = fmt.Fprintf(sum, " %d %q", m.UID, m.Flags)
-	}
-	return strconv.FormatUint(sum.Sum64(), 36)
 }
 
 // Deltas yields the messages past the cursor, which is the last UID of a page.

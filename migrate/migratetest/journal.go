@@ -117,9 +117,11 @@ func (j *Journal) Commit(_ context.Context, id migrate.IntentID, done []migrate.
 			continue
 		}
 		j.chunks = append(j.chunks, chunk{j.mine, state.Open[i], slices.Clone(done)})
-		state = j.mine.count(state, state.Open[i], done)
+		intent := state.Open[i]
+		state = j.mine.count(state, intent, done)
 		state.Open = slices.Delete(slices.Clone(state.Open), i, i+1)
 		j.mine.folders[folder] = state
+		j.mine.shift(intent, done)
 		return nil
 	}
 	return fmt.Errorf("commit intent %d: it is not open", id)
@@ -153,6 +155,44 @@ func (d *direction) count(state migrate.FolderState, intent migrate.Intent, done
 		}
 	}
 	return state
+}
+
+// shift keeps the folders' totals with what was moved between them or deleted.
+func (d *direction) shift(intent migrate.Intent, done []migrate.Done) {
+	for _, one := range done {
+		moved := one.Ref != "" && one.Was != migrate.Place{} && one.Was.Ref != intent.Ref
+		if !intent.Edit || !one.Gone && !moved {
+			continue
+		}
+		for id, state := range d.folders {
+			if state.Ref != one.Was.Ref || state.Items == 0 {
+				continue
+			}
+			state.Items--
+			d.folders[id] = state
+			if moved {
+				to := d.folders[intent.Folder]
+				to.Items++
+				d.folders[intent.Folder] = to
+			}
+			break
+		}
+	}
+}
+
+// Known returns the folders that chunks name.
+func (j *Journal) Known(context.Context) (ids []migrate.FolderID, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.chunks {
+		if c.of == j.mine {
+			ids = append(ids, c.intent.Folder)
+		} else {
+			ids = append(ids, migrate.FolderID(c.intent.Ref))
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // Written returns the ledger's entries for the items.
@@ -210,7 +250,7 @@ func (j *Journal) pairs() (pairs []migrate.Pair) {
 			unknown := p.There.Item == ""
 			known := seen[near] || seen[far] && !unknown
 			seen[near], seen[far], seen[name{far.of, d.Was}] = true, true, true
-			if known || d.Skip != nil || unknown && c.of == j.mine {
+			if known || d.Gone || d.Skip != nil || unknown && c.of == j.mine {
 				continue
 			}
 			if c.of != j.mine {

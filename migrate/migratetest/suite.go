@@ -48,8 +48,9 @@ type World interface {
 	// OpenBack does the same for the way back: the source reads the target mailbox, the
 	// target writes the source mailbox.
 	OpenBack(t *testing.T) (source migrate.Source, target migrate.Target, done func())
-	// Owner works in the target mailbox.
+	// Owner works in the target mailbox, Home in the source mailbox.
 	Owner() Owner
+	Home() Owner
 	// Held reads both mailboxes by other means than Source and Target.
 	Held(t *testing.T) (source, target []Folder)
 }
@@ -108,6 +109,8 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	t.Run("one way after the other was killed", func(t *testing.T) { unresolved(t, newWorld(t)) })
 	t.Run("what the owner did", func(t *testing.T) { followed(t, newWorld(t)) })
 	t.Run("what the owner does meanwhile", func(t *testing.T) { movedMeanwhile(t, newWorld(t)) })
+	t.Run("what the owner did at the source", func(t *testing.T) { forward(t, newWorld(t)) })
+	t.Run("forward killed at every journal write", func(t *testing.T) { forwardKilledAtEveryWrite(t, newWorld) })
 	t.Run("compare", func(t *testing.T) { compare(t, newWorld(t)) })
 }
 

@@ -14,11 +14,12 @@ import (
 type trip struct {
 	World
 	forth, back *Journal
+	able        bool // the target can move and delete single messages
 }
 
 func newTrip(w World) trip {
 	forth, back := NewJournals()
-	return trip{w, forth, back}
+	return trip{World: w, forth: forth, back: back, able: true}
 }
 
 func following() migrate.Options {
@@ -219,6 +220,7 @@ func expunged(t *testing.T, r trip, folder []string) {
 type restless struct {
 	migrate.Source
 	migrate.Looker
+	migrate.Changer
 	act func()
 }
 
@@ -241,7 +243,7 @@ func movedMeanwhile(t *testing.T, w World) {
 			r.Deliver(t, []string{"Später"}, smallCorpus()[0].Messages[3])
 		}
 	}
-	sum, err := migrate.Copy(t.Context(), &restless{source, source.(migrate.Looker), act}, target, r.back, following())
+	sum, err := migrate.Copy(t.Context(), &restless{source, source.(migrate.Looker), source.(migrate.Changer), act}, target, r.back, following())
 	if err != nil || sum.Brought != 7 || sum.Moved != 1 || sum.Deleted != 0 {
 		t.Errorf("%+v, %v; want 7 brought and 1 moved", sum, err)
 	}

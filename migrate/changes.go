@@ -1,0 +1,97 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+)
+
+// A changes is what has become of the items of one folder. nil is a folder in which
+// nothing has changed.
+type changes struct {
+	every bool // an item that is not in flags is gone
+	flags map[ItemID][]string
+	gone  map[ItemID]bool
+}
+
+// of returns the item's flags, if they are told of, and whether it is gone. An item
+// without an ID is found by its digest only.
+func (c *changes) of(item ItemID) (now []string, told, gone bool) {
+	if item == "" {
+		return nil, false, true
+	}
+	if c == nil {
+		return nil, false, false
+	}
+	now, told = c.flags[item]
+	return now, told, c.gone[item] || c.every && !told
+}
+
+// changes asks the source about the folders of which the ledger knows something and that
+// are not as they were seen last. Of a folder that is no longer there every item is gone.
+func (p *pass) changes(ctx context.Context, folders []knownFolder) (map[FolderID]*changes, error) {
+	known, err := p.following.ledger.Known(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the folders of the ledger: %w", err)
+	}
+	unlisted := make(map[FolderID]bool, len(known))
+	for _, id := range known {
+		unlisted[id] = true
+	}
+	all := map[FolderID]*changes{}
+	for i, f := range folders {
+		if f.Container || !unlisted[f.ID] {
+			continue
+		}
+		if delete(unlisted, f.ID); f.same {
+			continue
+		}
+		if p.Stop() {
+			return nil, errStopped
+		}
+		found, renumbered, err := p.changesIn(ctx, f)
+		if err != nil {
+			return nil, fmt.Errorf("find what has changed in folder %q: %w", f.ID, err)
+		}
+		if all[f.ID] = found; renumbered {
+			p.following.gone[f.ID] = true
+			folders[i].since = "" // the cursor says nothing of the new IDs
+		}
+	}
+	return all, p.vanished(ctx, unlisted, all)
+}
+
+// seenGone is FolderState.Seen of a folder that is no longer there, and of which nothing
+// is left in the ledger. It is no State.
+const seenGone = "gone"
+
+// vanished adds the folders that are no longer there, unless nothing is left of them.
+func (p *pass) vanished(ctx context.Context, unlisted map[FolderID]bool, all map[FolderID]*changes) error {
+	for id := range unlisted {
+		state, err := p.journal.Folder(ctx, id)
+		if err != nil {
+			return fmt.Errorf("journal of folder %q: %w", id, err)
+		}
+		if state.Seen != seenGone {
+			all[id] = &changes{every: true}
+			p.following.gone[id], p.following.vanished[id] = true, true
+		}
+	}
+	return nil
+}
+
+func (p *pass) changesIn(ctx context.Context, f knownFolder) (found *changes, renumbered bool, err error) {
+	found = &changes{flags: map[ItemID][]string{}, gone: map[ItemID]bool{}}
+	for change, err := range p.following.changer.Changes(ctx, f.ID, f.state.Cursor, f.state.Seen) {
+		switch {
+		case err != nil:
+			return nil, false, err
+		case change.Every:
+			found.every, renumbered = true, change.Renumbered
+		case change.Gone:
+			found.gone[change.Item] = true
+		default:
+			found.flags[change.Item] = change.Flags
+		}
+	}
+	return found, renumbered, nil
+}
