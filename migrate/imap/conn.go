@@ -27,6 +27,10 @@ type Conn struct {
 	caps     map[string]bool
 	tags     int
 	bye      *status // what the server said before it left
+	said     string  // what it said when it last asked for more
+	server   *Server // what it shares with the other connections; may be nil
+	leave    func()  // gives up its place among them
+	identity string  // what the server said of itself; "" if it has not
 	broken   bool    // no command can be sent any more
 	selected selection
 
@@ -42,27 +46,6 @@ type selection struct {
 	exists      uint32
 }
 
-// A progressConn moves its deadline with every read and write, so that a timeout
-// bounds silence and not work.
-type progressConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (p *progressConn) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Read(b)
-}
-
-func (p *progressConn) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Write(b)
-}
-
 // Dial connects over TLS and logs in. Its errors are *migrate.Error, or ctx's
 // cause.
 func Dial(ctx context.Context, config Config) (*Conn, error) {
@@ -74,28 +57,40 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	leave, err := config.Server.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
 	dialer := net.Dialer{Timeout: config.Timeout}
 	raw, err := dialer.DialContext(ctx, "tcp", config.Address)
 	if err != nil {
+		leave()
 		return nil, lost(ctx, "imap.Dial", err)
 	}
 	c := newConn(raw, config.Timeout)
+	c.share(config.Server, leave)
 	if err := c.enter(ctx, config, settings); err != nil {
+		config.Server.judge(err)
 		c.abandon()
 		return nil, err
 	}
 	return c, nil
 }
 
+// share makes the connection one of those of a server.
+func (c *Conn) share(server *Server, leave func()) {
+	c.server, c.net.server, c.leave = server, server, leave
+}
+
 func newConn(raw net.Conn, timeout time.Duration) *Conn {
-	c := &Conn{}
+	c := &Conn{leave: func() {}}
 	c.attach(raw, timeout)
 	return c
 }
 
 // attach makes raw the connection; what was buffered of another one is dropped.
 func (c *Conn) attach(raw net.Conn, timeout time.Duration) {
-	c.net = &progressConn{Conn: raw, timeout: timeout}
+	c.net = newProgressConn(raw, timeout, c.server)
 	c.lex = &lexer{r: bufio.NewReaderSize(c.net, ioBuffer)}
 	c.out = bufio.NewWriterSize(c.net, ioBuffer)
 }
@@ -120,7 +115,10 @@ func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) e
 			return err
 		}
 	}
-	return c.login(ctx, config)
+	if err := c.login(ctx, config); err != nil {
+		return err
+	}
+	return c.settle(ctx, config)
 }
 
 func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Config) error {
@@ -148,7 +146,7 @@ func (c *Conn) greeting(ctx context.Context) error {
 		c.learn(s)
 		return nil
 	case tag == "*" && kind == "BYE":
-		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}
+		return heed(&migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}, s)
 	case tag == "*" && kind == "PREAUTH":
 		err := errors.New("the server logs everyone in by itself, so that nobody can tell whose mailbox it is")
 		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
@@ -179,7 +177,7 @@ func (c *Conn) startTLS(ctx context.Context, config Config, settings *tls.Config
 // tie closes the connection when ctx is done. The returned function unties it;
 // a connection that ctx has closed is marked broken.
 func (c *Conn) tie(ctx context.Context) func() {
-	raw := c.net.Conn
+	raw := c.net
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	return func() {
 		if !stop() {
@@ -217,7 +215,8 @@ func (c *Conn) Offers(capability string) bool { return c.caps[strings.ToUpper(ca
 // Close logs out, briefly, and closes the connection.
 func (c *Conn) Close() error {
 	if c.broken {
-		return c.net.Conn.Close()
+		c.abandon()
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
@@ -230,5 +229,6 @@ func (c *Conn) Close() error {
 // abandon closes the connection as it is.
 func (c *Conn) abandon() {
 	c.broken = true
-	_ = c.net.Conn.Close()
+	_ = c.net.Close() // nothing that counts is on its way
+	c.leave()
 }
