@@ -222,3 +222,35 @@ func TestLimitsOfSpeed(t *testing.T) {
 		}
 	})
 }
+
+// What travels is counted, in both directions, and messages as they are fetched and
+// appended.
+func TestWhatTravelsCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := script(t,
+			answer{`APPEND "F" {5+}`, ""}, answer{"hello", "TAG OK [APPENDUID 9 7] done\r\n"},
+			answer{"UID FETCH 7 (UID BODY.PEEK[])", "* 1 FETCH (UID 7 BODY[] {5}\r\nhello)\r\nTAG OK done\r\n"})
+		c.setCaps([]string{"LITERAL+"})
+		s := NewServer(Limits{BytesPerSecond: ioBuffer, MessagesPerSecond: 100})
+		c.share(s, func() {})
+		item := &migrate.Item{ID: "1.1", Size: 5, Body: strings.NewReader("hello")}
+		if _, err := scriptedTarget(t, c).Write(t.Context(), "F", []*migrate.Item{item}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.messages.Tokens(); got != 99 {
+			t.Errorf("after one APPEND %v messages are left, want 99", got)
+		}
+		left := s.bytes.Tokens()
+		if sent := len("r1 APPEND \"F\" {5+}\r\nhello\r\n") + len("r1 OK [APPENDUID 9 7] done\r\n"); left != float64(ioBuffer-sent) {
+			t.Errorf("%v bytes are left, want %d less than %d", left, sent, ioBuffer)
+		}
+		onBody := func(fetched, content) error { return nil }
+		if _, err := c.uidFetch(t.Context(), "7", "UID BODY.PEEK[]", nil, onBody); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.messages.Tokens(); got != 98 || s.bytes.Tokens() >= left {
+			t.Errorf("after a FETCH %v messages and %v bytes are left, want 98 and less than %v", got, s.bytes.Tokens(), left)
+		}
+	})
+}
