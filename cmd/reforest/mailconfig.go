@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"time"
 
+	"reforest/migrate"
 	"reforest/migrate/imap"
 	"reforest/migrate/oauth"
 )
@@ -100,4 +102,32 @@ func (m mailConfig) token(env *environment, dir, side string) (func(context.Cont
 		return nil, fmt.Errorf("%s.mail.token_url: %w", side, err)
 	}
 	return source.Token, nil
+}
+
+// patiently does what a check does with the server, and again while that is busy, as often
+// and after as long as moves are tried again.
+func (s mailServer) patiently(ctx context.Context, fn func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := fn()
+		e := migrate.AsError(err)
+		if e == nil || !e.Busy || attempt >= s.patience.Attempts {
+			return err
+		}
+		wait := max(time.Duration(s.patience.Interval), e.After)
+		s.say("%v; trying again at %s.", e.Err, clock(time.Now().Add(wait)))
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

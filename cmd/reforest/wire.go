@@ -138,6 +138,9 @@ type mailServer struct {
 	attribute string       // which attribute names the mailbox
 	probe     string       // a mailbox that is there before any is opened
 	proven    *atomic.Bool // these credentials have opened a mailbox
+
+	patience retryConfig                      // with a server that is busy, where nobody else waits for it
+	say      func(format string, args ...any) // tells of it
 }
 
 func (m *mailboxes) of(side directory.Side) mailServer {
@@ -207,7 +210,8 @@ func newMailServer(env *environment, c *config, side string, m mailConfig) (mail
 			Admin: m.Admin, Password: string(password), Login: imap.Login(m.Login), Separator: m.Separator,
 			Token: token, Compress: m.Compress, Version: version, Server: m.Limits.server(side, newLogger(env)),
 		},
-		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool),
+		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool), patience: c.Retry,
+		say: func(format string, args ...any) { env.say("The "+side+" mail server is busy: "+format, args...) },
 	}, nil
 }
 
