@@ -103,12 +103,12 @@ func pass(ctx context.Context, from, to imap.Config, journal migrate.Journal) (s
 	if err != nil {
 		return sum, err
 	}
-	defer func() { _ = source.Close() }()
+	defer func() { _ = source.Close() }() //nolint:contextcheck // it has its own short time
 	target, err := imap.OpenTarget(ctx, to)
 	if err != nil {
 		return sum, err
 	}
-	defer func() { _ = target.Close() }()
+	defer func() { _ = target.Close() }() //nolint:contextcheck // it has its own short time
 	return migrate.Copy(ctx, source, target, journal, migrate.Options{Grace: 300 * time.Millisecond})
 }
 
