@@ -132,7 +132,7 @@ func (m *Mover) phaseDone(ctx context.Context, w *work) error {
 }
 
 // failedAttempt lets the move wait for another attempt, or fail if trying again is
-// no use or has been done often enough.
+// no use or has been done often enough. Who waits for a busy server has not failed.
 func (m *Mover) failedAttempt(ctx context.Context, w *work, cause error) error {
 	e := migrate.AsError(cause)
 	if e != nil {
@@ -142,7 +142,7 @@ func (m *Mover) failedAttempt(ctx context.Context, w *work, cause error) error {
 		return m.fail(ctx, w, cause, words(cause))
 	}
 	until := time.Now().Add(max(m.Interval, e.After))
-	return m.wait(ctx, w, Verdict{until: until, reason: words(cause), failed: true})
+	return m.wait(ctx, w, Verdict{until: until, reason: words(cause), failed: !e.Busy})
 }
 
 // wait lets the move wait; after a failed attempt only while attempts are left.

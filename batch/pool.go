@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// roomEvery is how often a pool that the servers have no room for looks whether they have.
+const roomEvery = 5 * time.Second
+
 // DefaultWorkers is how many moves go side by side unless told otherwise.
 const DefaultWorkers = 4
 
@@ -16,6 +19,7 @@ type Pool struct {
 	Store    Store
 	Advance  func(context.Context, Claim) error // see Mover.Advance
 	Workers  int                                // moves at once; 0 is DefaultWorkers
+	Room     func() int                         // moves at once that the servers take at present; 0 is any number, nil too
 	Phases   []Phase                            // see Want.Phases
 	Only     []MoveID                           // see Want.Only
 	Stopping <-chan struct{}                    // closed: nothing new is begun; nil is never
@@ -87,12 +91,23 @@ func (r *poolRun) start(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (r *poolRun) free() bool {
+// idle reports whether a worker is free.
+func (r *poolRun) idle() bool {
 	workers := r.Workers
 	if workers == 0 {
 		workers = DefaultWorkers
 	}
 	return r.inHand < workers
+}
+
+// free reports whether a worker is free and the servers have room for another move. The
+// moves in hand go on, however little room there is; and one may always be tried.
+func (r *poolRun) free() bool {
+	if !r.idle() || r.Room == nil || r.inHand == 0 {
+		return r.idle()
+	}
+	room := r.Room()
+	return room == 0 || r.inHand < room
 }
 
 // next returns when the first waiting move is due, and whether any is left at all.
@@ -111,11 +126,22 @@ func (r *poolRun) next(ctx context.Context) (next time.Time, open bool, err erro
 	return next, open || r.inHand > 0, nil
 }
 
+// look returns after how long it is worth looking for another move, if at all.
+func (r *poolRun) look(next time.Time) (wait time.Duration, soon bool) {
+	switch {
+	case !r.idle():
+		return 0, false
+	case !r.free():
+		return roomEvery, true
+	}
+	return max(time.Until(next), time.Millisecond), !next.IsZero()
+}
+
 // pause waits until a worker is done, a waiting move is due, or the run stops.
 func (r *poolRun) pause(ctx context.Context, next time.Time) (done bool, err error) {
 	var due <-chan time.Time
-	if !next.IsZero() && r.free() {
-		timer := time.NewTimer(max(time.Until(next), time.Millisecond))
+	if wait, soon := r.look(next); soon {
+		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		due = timer.C
 	}

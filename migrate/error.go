@@ -62,6 +62,7 @@ type Error struct {
 	After time.Duration // the server's own advice, when Retry is Later; 0 means none
 	Hint  string        // what the operator can do, if known
 	Auth  bool          // the server refused the credentials
+	Busy  bool          // the server is there and takes no more now: waiting for it is no failed attempt
 	Err   error         // the cause, with the server's own words
 }
 

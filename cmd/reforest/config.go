@@ -77,6 +77,15 @@ type mailConfig struct {
 	Probe      string    `yaml:"probe"`
 	SMTP       string    `yaml:"smtp"`
 	SMTPTLS    string    `yaml:"smtp_tls"`
+
+	Token        secretRef  `yaml:"token"`
+	TokenURL     string     `yaml:"token_url"`
+	TokenCA      string     `yaml:"token_ca"`
+	ClientID     string     `yaml:"client_id"`
+	ClientSecret secretRef  `yaml:"client_secret"`
+	Scope        string     `yaml:"scope"`
+	Compress     bool       `yaml:"compress"`
+	Limits       mailLimits `yaml:"limits"`
 }
 
 type retryConfig struct {
@@ -278,11 +287,10 @@ func (d directoryConfig) checkURL(key, url string, f *faults) {
 }
 
 func (m mailConfig) check(key, dir string, f *faults) {
-	f.required(key, map[string]string{"imap": m.IMAP, "admin": m.Admin, "password": string(m.Password)})
+	f.required(key, map[string]string{"imap": m.IMAP})
 	f.file(key+".ca", dir, m.CA)
-	if !oneOf(m.Login, "", "master", "plain") {
-		f.add(key+".login", "%q: want master or plain", m.Login)
-	}
+	m.checkLogin(key, dir, f)
+	m.Limits.check(key+".limits", f)
 	if !oneOf(m.Mailbox, "", "mail", "alias", "sam", "upn") {
 		f.add(key+".mailbox", "%q: want mail, alias, sam or upn", m.Mailbox)
 	}

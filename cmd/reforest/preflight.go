@@ -216,12 +216,14 @@ func (p *preflight) probes(ctx context.Context, conn *connection) error {
 func (s mailServer) try(ctx context.Context, mailbox string) error {
 	c := s.Config
 	c.Mailbox = mailbox
-	conn, err := imap.Dial(ctx, c)
-	if err != nil {
-		return err
-	}
-	s.proven.Store(true)
-	return conn.Close() //nolint:contextcheck // it has its own short time
+	return s.patiently(ctx, func() error {
+		conn, err := imap.Dial(ctx, c)
+		if err != nil {
+			return err
+		}
+		s.proven.Store(true)
+		return conn.Close() //nolint:contextcheck // it has its own short time
+	})
 }
 
 // trySource opens a source mailbox and lists its folders.
@@ -229,12 +231,14 @@ func (m *mailboxes) trySource(ctx context.Context, person *directory.Recipient) 
 	if m.source.of(person).Mailbox == "" {
 		return &migrate.Error{Op: "check", Reach: migrate.OneMailbox, Err: errors.New("it has no mail address, or none of the kind that source.mail.mailbox names")}
 	}
-	source, closer, err := m.OpenSource(ctx, directory.Source, person)
-	if err != nil {
-		return err
-	}
-	_, err = source.Folders(ctx)
-	return errors.Join(err, closer.Close())
+	return m.source.patiently(ctx, func() error {
+		source, closer, err := m.OpenSource(ctx, directory.Source, person)
+		if err != nil {
+			return err
+		}
+		_, err = source.Folders(ctx)
+		return errors.Join(err, closer.Close())
+	})
 }
 
 // probeTarget logs in to one mailbox of the target, so that a wrong password is known

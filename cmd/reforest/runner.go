@@ -60,7 +60,7 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) pool() *batch.Pool {
 	return &batch.Pool{
 		Store: r.store, Advance: batch.NewMover(r.moving()).Advance, Workers: r.config.Limits.Moves,
-		Phases: phasesOf(r.options.kind), Only: r.pick.ids, Stopping: r.env.interrupt,
+		Phases: phasesOf(r.options.kind), Only: r.pick.ids, Stopping: r.env.interrupt, Room: r.conn.mailboxes.room,
 	}
 }
 

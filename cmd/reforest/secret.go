@@ -21,6 +21,10 @@ var errNotReference = errors.New("a secret is given by reference: env:NAME or fi
 // UnmarshalText accepts references only, so that no secret stands in the file.
 func (r *secretRef) UnmarshalText(text []byte) error {
 	s := string(text)
+	if s == "" {
+		*r = "" // none; where one is needed, the check says so
+		return nil
+	}
 	kind, name, ok := strings.Cut(s, ":")
 	if !ok || name == "" || kind != "env" && kind != "file" {
 		return errNotReference
@@ -69,20 +73,21 @@ func (r secretRef) resolve(dir string, getenv func(string) string) (secret, erro
 	return secret(trimmed), nil
 }
 
-// checkSecrets says of every password at once why it cannot be fetched.
+// A namedSecret is a secret with the key that it stands under.
+type namedSecret struct {
+	key string
+	ref secretRef
+}
+
+// checkSecrets says of every secret at once why it cannot be fetched.
 func (c *config) checkSecrets(getenv func(string) string) error {
 	var missing []string
-	for _, password := range []struct {
-		key string
-		ref secretRef
-	}{
-		{"source.directory", c.Source.Directory.Password},
-		{"source.mail", c.Source.Mail.Password},
-		{"target.directory", c.Target.Directory.Password},
-		{"target.mail", c.Target.Mail.Password},
-	} {
-		if _, err := password.ref.resolve(c.dir(), getenv); err != nil {
-			missing = append(missing, fmt.Sprintf("%s.password: %v", password.key, err))
+	secrets := append([]namedSecret{{"source.directory.password", c.Source.Directory.Password}}, c.Source.Mail.secrets("source.mail")...)
+	secrets = append(secrets, namedSecret{"target.directory.password", c.Target.Directory.Password})
+	secrets = append(secrets, c.Target.Mail.secrets("target.mail")...)
+	for _, s := range secrets {
+		if _, err := s.ref.resolve(c.dir(), getenv); err != nil {
+			missing = append(missing, fmt.Sprintf("%s: %v", s.key, err))
 		}
 	}
 	if len(missing) > 0 {

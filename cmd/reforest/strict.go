@@ -225,7 +225,7 @@ func wanted(field reflect.Value, err error) string {
 	_, own := field.Addr().Interface().(encoding.TextUnmarshaler)
 	kinds := map[reflect.Kind]string{
 		reflect.Int: "want a whole number", reflect.Int64: "want a whole number", reflect.Bool: "want true or false",
-		reflect.String: "want text", reflect.Slice: "want a list",
+		reflect.Float64: "want a number", reflect.String: "want text", reflect.Slice: "want a list",
 	}
 	if want := kinds[field.Kind()]; want != "" && !own {
 		return want

@@ -138,6 +138,9 @@ type mailServer struct {
 	attribute string       // which attribute names the mailbox
 	probe     string       // a mailbox that is there before any is opened
 	proven    *atomic.Bool // these credentials have opened a mailbox
+
+	patience retryConfig                      // with a server that is busy, where nobody else waits for it
+	say      func(format string, args ...any) // tells of it
 }
 
 func (m *mailboxes) of(side directory.Side) mailServer {
@@ -161,10 +164,23 @@ func (s mailServer) judge(err error) error {
 	if e == nil || !e.Auth || !s.proven.Load() {
 		return err
 	}
-	return &migrate.Error{
+	judged := &migrate.Error{
 		Op: e.Op, Reach: migrate.OneMailbox, Retry: migrate.Never, Err: e.Err,
 		Hint: "see whether the mailbox is there, and whether the migration account may open it",
 	}
+	if s.Token != nil {
+		judged.Retry = migrate.Later // the token may have expired, and be renewed from outside
+	}
+	return judged
+}
+
+// room returns how many moves both servers have connections for; 0 is any number.
+func (m *mailboxes) room() int {
+	a, b := m.source.Server.Room(), m.target.Server.Room()
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 func newMailboxes(env *environment, c *config) (*mailboxes, error) {
@@ -177,16 +193,25 @@ func newMailboxes(env *environment, c *config) (*mailboxes, error) {
 }
 
 func newMailServer(env *environment, c *config, side string, m mailConfig) (mailServer, error) {
-	password, err := m.Password.resolve(c.dir(), env.getenv)
+	var password secret
+	var err error
+	if !m.usesToken() {
+		if password, err = m.Password.resolve(c.dir(), env.getenv); err != nil {
+			return mailServer{}, fmt.Errorf("%s.mail.password: %w", side, err)
+		}
+	}
+	token, err := m.token(env, c.dir(), side)
 	if err != nil {
-		return mailServer{}, fmt.Errorf("%s.mail.password: %w", side, err)
+		return mailServer{}, err
 	}
 	return mailServer{
 		Config: imap.Config{
 			Address: m.IMAP, StartTLS: m.StartTLS, CAFile: within(c.dir(), m.CA), ServerName: m.ServerName,
 			Admin: m.Admin, Password: string(password), Login: imap.Login(m.Login), Separator: m.Separator,
+			Token: token, Compress: m.Compress, Version: version, Server: m.Limits.server(side, newLogger(env)),
 		},
-		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool),
+		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool), patience: c.Retry,
+		say: func(format string, args ...any) { env.say("The "+side+" mail server is busy: "+format, args...) },
 	}, nil
 }
 

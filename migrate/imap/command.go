@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"reforest/migrate"
 )
 
 // byeTimeout bounds the wait for the server's reason once it no longer listens.
@@ -153,6 +155,9 @@ func (c *Conn) send(ctx context.Context, op string, handle handler, parts ...par
 	}
 	stop := c.tie(ctx)
 	defer stop()
+	if err := c.pace(ctx, parts); err != nil {
+		return nil, lost(ctx, op, err)
+	}
 	c.tags++
 	s := &sent{conn: c, op: op, tag: "r" + strconv.Itoa(c.tags), handle: handle}
 	c.unanswered = append(c.unanswered, s)
@@ -193,11 +198,24 @@ func (c *Conn) gone() error {
 // giveUp closes the connection, of which nothing more can be understood, and makes a
 // *migrate.Error of err.
 func (c *Conn) giveUp(ctx context.Context, op string, err error) error {
-	c.abandon()
-	if c.bye != nil {
-		err = fmt.Errorf("%w: %w", *c.bye, hungUp(err))
+	defer c.abandon()
+	if c.bye == nil || ctx.Err() != nil {
+		return lost(ctx, op, err)
 	}
-	return lost(ctx, op, err)
+	c.server.judge(*c.bye)
+	err = fmt.Errorf("%w: %w", *c.bye, hungUp(err))
+	return heed(&migrate.Error{Op: op, Reach: migrate.OneServer, Retry: migrate.Later, Err: err}, *c.bye)
+}
+
+// pace waits until the messages among the parts may travel.
+func (c *Conn) pace(ctx context.Context, parts []part) error {
+	messages := 0
+	for _, p := range parts {
+		if _, ok := p.(body); ok {
+			messages++
+		}
+	}
+	return c.server.payMessages(ctx, messages)
 }
 
 // transmit writes the command. A literal that the server refuses ends it.
@@ -220,19 +238,22 @@ func (c *Conn) transmit(tag string, parts []part) error {
 // asks for more. What cannot be understood costs the command that it belongs to, and an
 // error the connection.
 func (c *Conn) next() (answered *sent, more bool, err error) {
-	if err := c.lex.start(); err != nil {
+	err = c.lex.start()
+	if err != nil && !errors.Is(err, errSyntax) {
 		return nil, false, err
 	}
 	first := c.lex.word()
 	if first == "+" {
-		c.lex.text()
+		c.said = c.lex.text()
 		return nil, true, nil
 	}
 	name := strings.ToUpper(c.lex.word())
 	if first != "*" {
 		return c.tagged(first, name), false, nil
 	}
-	err = c.untagged(name)
+	if err == nil {
+		err = c.untagged(name)
+	}
 	if errors.Is(err, errSyntax) {
 		if len(c.unanswered) > 0 {
 			c.unanswered[0].malformed = err
@@ -245,14 +266,18 @@ func (c *Conn) next() (answered *sent, more bool, err error) {
 	return nil, false, c.lex.skip()
 }
 
-// tagged takes the answer of a command. Nobody waits for one with an unknown tag.
+// tagged takes the answer of a command. Nobody waits for one with an unknown tag, and one
+// that is neither OK nor NO nor BAD answers nothing but that the command is over.
 func (c *Conn) tagged(tag, name string) *sent {
 	answer := parseStatus(name, c.lex.text())
 	i := slices.IndexFunc(c.unanswered, func(s *sent) bool { return s.tag == tag })
-	if i < 0 || !isStatus(name) {
+	if i < 0 {
 		return nil
 	}
 	s := c.unanswered[i]
+	if name != "OK" && name != "NO" && name != "BAD" {
+		s.malformed = fmt.Errorf("%w: the answer is %.40q", errSyntax, name)
+	}
 	c.unanswered = slices.Delete(c.unanswered, i, i+1)
 	c.learn(answer)
 	s.answer = &answer

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -24,6 +25,12 @@ const (
 	// Plain is AUTHENTICATE PLAIN with the mailbox as the authorization identity
 	// (RFC 4616), as Cyrus' proxy servers and Dovecot have it.
 	Plain Login = "plain"
+	// XOAuth2 is AUTHENTICATE XOAUTH2 with an access token for the mailbox, as Exchange
+	// and Gmail have it.
+	XOAuth2 Login = "xoauth2"
+	// OAuthBearer is AUTHENTICATE OAUTHBEARER with an access token (RFC 7628); the
+	// mailbox is the authorization identity.
+	OAuthBearer Login = "oauthbearer"
 )
 
 const (
@@ -40,10 +47,18 @@ type Config struct {
 	Mailbox    string        // the user whose mailbox it is
 	Admin      string        // the administrator who opens it; "" logs in as the mailbox itself
 	Password   string        // of Admin, or of Mailbox where there is no Admin
-	Login      Login         // how Admin opens the mailbox; default Master
+	Login      Login         // how the mailbox is opened; default Master. Master and Plain are about Admin
 	Separator  string        // between mailbox and admin in a Master login; default "*"
 	Timeout    time.Duration // longest silence of the server within a command; default 60 s
 	Page       int           // items between two cursors of Deltas; default 1000
+	Compress   bool          // where the server offers it (RFC 4978): less travels, and both sides work more
+	Version    string        // ours, for the server's log (RFC 2971); "" is not told
+	Server     *Server       // what all connections to this server share; nil bounds nothing
+
+	// Token returns an access token for the logins XOAuth2 and OAuthBearer. It is asked
+	// at each login, and again with the token that the server has just refused: then it
+	// returns another one, or the same if it has no other.
+	Token func(ctx context.Context, refused string) (string, error)
 }
 
 // String names the mailbox and leaves out the password, so that it is safe in logs.
@@ -85,8 +100,12 @@ func (c Config) check() error {
 		return configError(errors.New("no mailbox is named"))
 	case strings.ContainsAny(c.Mailbox+c.Admin+c.Password, "\x00\r\n"):
 		return configError(errors.New("user name or password holds a control character"))
-	case c.Login != Master && c.Login != Plain:
-		return configError(fmt.Errorf("login style %q: want %q or %q", c.Login, Master, Plain))
+	case c.Login != Master && c.Login != Plain && !c.usesToken():
+		return configError(fmt.Errorf("login style %q: want %q, %q, %q or %q", c.Login, Master, Plain, XOAuth2, OAuthBearer))
+	case c.usesToken() && c.Token == nil:
+		return configError(fmt.Errorf("login style %q needs an access token", c.Login))
+	case c.usesToken() && strings.Contains(c.Mailbox, "\x01"):
+		return configError(errors.New("mailbox holds a control character"))
 	case c.Admin != "" && c.Login == Master && strings.Contains(c.Mailbox, c.Separator):
 		return configError(fmt.Errorf("mailbox %q holds the master separator %q", c.Mailbox, c.Separator))
 	}

@@ -27,6 +27,10 @@ type Conn struct {
 	caps     map[string]bool
 	tags     int
 	bye      *status // what the server said before it left
+	said     string  // what it said when it last asked for more
+	server   *Server // what it shares with the other connections; may be nil
+	leave    func()  // gives up its place among them
+	identity string  // what the server said of itself; "" if it has not
 	broken   bool    // no command can be sent any more
 	selected selection
 
@@ -45,38 +49,6 @@ type selection struct {
 	modSeq      uint64 // HIGHESTMODSEQ (RFC 7162 3.1.2.1); 0 where the server does not say
 }
 
-// A progressConn moves its deadline with every read and write, so that a timeout
-// bounds silence and not work.
-type progressConn struct {
-	net.Conn
-	timeout time.Duration
-	aside   aside
-}
-
-func (p *progressConn) Read(b []byte) (int, error) {
-	if n, some := p.aside.take(b); some {
-		return n, nil
-	}
-	if err := p.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Read(b)
-}
-
-func (p *progressConn) Write(b []byte) (done int, err error) {
-	for done < len(b) && err == nil {
-		if err = p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-			return done, err
-		}
-		heard := p.aside.listen(p.Conn)
-		var n int
-		n, err = p.Conn.Write(b[done:min(len(b), done+ioBuffer)])
-		err = heard(err)
-		done += n
-	}
-	return done, err
-}
-
 // Dial connects over TLS and logs in. Its errors are *migrate.Error, or ctx's
 // cause.
 func Dial(ctx context.Context, config Config) (*Conn, error) {
@@ -88,28 +60,40 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	leave, err := config.Server.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
 	dialer := net.Dialer{Timeout: config.Timeout}
 	raw, err := dialer.DialContext(ctx, "tcp", config.Address)
 	if err != nil {
+		leave()
 		return nil, lost(ctx, "imap.Dial", err)
 	}
 	c := newConn(raw, config.Timeout)
+	c.share(config.Server, leave)
 	if err := c.enter(ctx, config, settings); err != nil {
+		config.Server.judge(err)
 		c.abandon()
 		return nil, err
 	}
 	return c, nil
 }
 
+// share makes the connection one of those of a server.
+func (c *Conn) share(server *Server, leave func()) {
+	c.server, c.net.server, c.leave = server, server, leave
+}
+
 func newConn(raw net.Conn, timeout time.Duration) *Conn {
-	c := &Conn{}
+	c := &Conn{leave: func() {}}
 	c.attach(raw, timeout)
 	return c
 }
 
 // attach makes raw the connection; what was buffered of another one is dropped.
 func (c *Conn) attach(raw net.Conn, timeout time.Duration) {
-	c.net = &progressConn{Conn: raw, timeout: timeout}
+	c.net = newProgressConn(raw, timeout, c.server)
 	c.lex = &lexer{r: bufio.NewReaderSize(c.net, ioBuffer)}
 	c.out = bufio.NewWriterSize(c.net, ioBuffer)
 }
@@ -134,7 +118,10 @@ func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) e
 			return err
 		}
 	}
-	return c.login(ctx, config)
+	if err := c.login(ctx, config); err != nil {
+		return err
+	}
+	return c.settle(ctx, config)
 }
 
 func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Config) error {
@@ -162,7 +149,7 @@ func (c *Conn) greeting(ctx context.Context) error {
 		c.learn(s)
 		return nil
 	case tag == "*" && kind == "BYE":
-		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}
+		return heed(&migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}, s)
 	case tag == "*" && kind == "PREAUTH":
 		err := errors.New("the server logs everyone in by itself, so that nobody can tell whose mailbox it is")
 		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
@@ -193,7 +180,7 @@ func (c *Conn) startTLS(ctx context.Context, config Config, settings *tls.Config
 // tie closes the connection when ctx is done. The returned function unties it;
 // a connection that ctx has closed is marked broken.
 func (c *Conn) tie(ctx context.Context) func() {
-	raw := c.net.Conn
+	raw := c.net
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	return func() {
 		if !stop() {
@@ -231,7 +218,8 @@ func (c *Conn) Offers(capability string) bool { return c.caps[strings.ToUpper(ca
 // Close logs out, briefly, and closes the connection.
 func (c *Conn) Close() error {
 	if c.broken {
-		return c.net.Conn.Close()
+		c.abandon()
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
@@ -244,5 +232,6 @@ func (c *Conn) Close() error {
 // abandon closes the connection as it is.
 func (c *Conn) abandon() {
 	c.broken = true
-	_ = c.net.Conn.Close()
+	_ = c.net.Close() // nothing that counts is on its way
+	c.leave()
 }

@@ -45,16 +45,17 @@ func refused(op string, s status, reach migrate.Reach, retry migrate.Retry) *mig
 	case "NOPERM", "READ-ONLY", "CONTACTADMIN", "CORRUPTION":
 		e.Reach, e.Retry = max(reach, migrate.OneMailbox), migrate.Never
 	}
-	return e
+	return heed(e, s)
 }
 
 // refusedLogin makes the error of a login that was answered with NO or BAD.
 func refusedLogin(s status) *migrate.Error {
 	e := refused("imap.Login", s, migrate.WholeRun, migrate.Never)
-	switch s.code {
-	case "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG":
+	switch {
+	case e.Busy:
+	case isOutOfService(s):
 		e.Reach, e.Retry = migrate.OneServer, migrate.Later
-	case "AUTHORIZATIONFAILED":
+	case s.code == "AUTHORIZATIONFAILED":
 		e.Auth, e.Reach = true, migrate.OneMailbox
 		e.Hint = "the administrator may not open this mailbox, or it does not exist"
 	default:
@@ -62,6 +63,16 @@ func refusedLogin(s status) *migrate.Error {
 		e.Hint = "check the user name, the password and the login style"
 	}
 	return e
+}
+
+// isOutOfService reports whether a login was refused for something that passes by itself
+// (RFC 5530 3).
+func isOutOfService(s status) bool {
+	switch s.code {
+	case "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG":
+		return true
+	}
+	return false
 }
 
 // notUnderstood is what becomes of a command whose answer could not be read.

@@ -48,13 +48,26 @@ func (c *Conn) sendFetch(ctx context.Context, set, items string, each func(fetch
 		if r.name != "FETCH" {
 			return nil
 		}
-		f, err := r.lex.fetch(onBody)
+		f, err := r.lex.fetch(c.paced(ctx, onBody))
 		if err == nil && each != nil {
 			each(f)
 		}
 		return err
 	}
 	return c.send(ctx, "imap.Fetch", handle, raw("UID FETCH "+set+" "+items))
+}
+
+// paced keeps onBody within the server's limit of messages per second.
+func (c *Conn) paced(ctx context.Context, onBody func(fetched, content) error) func(fetched, content) error {
+	if onBody == nil {
+		return nil
+	}
+	return func(f fetched, body content) error {
+		if err := c.server.payMessages(ctx, 1); err != nil {
+			return err
+		}
+		return onBody(f, body)
+	}
 }
 
 // fetch reads the list of a FETCH response (RFC 9051 7.5.2). Data items it does

@@ -6,22 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 const (
-	maxLine  = 1 << 20 // bytes of one response, message bodies not counted
-	maxDepth = 64      // of nested lists
+	maxLine  = 1 << 20  // bytes of one response, message bodies not counted
+	maxPast  = 64 << 20 // bytes of a line that are read past before its end is given up
+	maxTail  = 32       // bytes at a line's end that may announce a literal
+	maxDepth = 64       // of nested lists
 )
 
 var (
 	// errSyntax is a response that cannot be understood. It ends at its line's end,
 	// so that the connection stays usable.
 	errSyntax = errors.New("malformed response")
-	// errTooLong is a response beyond maxLine, after which the connection is not
-	// usable.
-	errTooLong = errors.New("response longer than 1 MB")
+	// errTooLong is a line beyond maxLine. Its beginning is kept, the rest is read past.
+	errTooLong = fmt.Errorf("%w: longer than 1 MB", errSyntax)
+	// errEndless is a line of which no end is in sight: the connection is not usable.
+	errEndless = errors.New("line without an end")
 )
 
 // A lexer reads one response after another. A response is a line of text with
@@ -36,18 +40,19 @@ type lexer struct {
 	open    *literalReader // the literal that is being streamed, if any
 }
 
-// start reads the first text of the next response.
+// start reads the first text of the next response. After errTooLong the text's beginning
+// can be read; skip finds the response's end as ever.
 func (x *lexer) start() error {
 	x.budget = maxLine
 	return x.readLine()
 }
 
 func (x *lexer) readLine() error {
-	x.line, x.pos = x.line[:0], 0
+	x.line, x.pos, x.end, x.literal = x.line[:0], 0, 0, -1
 	for {
 		part, err := x.r.ReadSlice('\n')
 		if x.budget -= len(part); x.budget < 0 {
-			return errTooLong
+			return x.readPast(part, err)
 		}
 		x.line = append(x.line, part...)
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -61,6 +66,32 @@ func (x *lexer) readLine() error {
 	x.line = bytes.TrimSuffix(x.line[:len(x.line)-1], []byte("\r"))
 	x.end, x.literal = findLiteral(x.line)
 	return nil
+}
+
+// readPast reads the rest of a line that is too long, of which part is at hand, and looks
+// at its end for a literal. It returns errTooLong.
+func (x *lexer) readPast(part []byte, err error) error {
+	tail := lastBytes(x.line, part)
+	for past := 0; errors.Is(err, bufio.ErrBufferFull); past += len(part) {
+		if past > maxPast {
+			return errEndless
+		}
+		part, err = x.r.ReadSlice('\n')
+		tail = lastBytes(tail, part)
+	}
+	if err != nil {
+		return err
+	}
+	_, x.literal = findLiteral(bytes.TrimSuffix(tail[:len(tail)-1], []byte("\r")))
+	x.end = len(x.line)
+	return errTooLong
+}
+
+// lastBytes returns the last maxTail bytes of a and b together.
+func lastBytes(a, b []byte) []byte {
+	a, b = a[max(len(a)-maxTail, 0):], b[max(len(b)-maxTail, 0):]
+	all := slices.Concat(a, b)
+	return all[max(len(all)-maxTail, 0):]
 }
 
 // findLiteral looks for {n} at the end of a line and returns where the text
@@ -91,7 +122,7 @@ func (x *lexer) text() string {
 
 // skip reads to the response's end, whatever it holds.
 func (x *lexer) skip() error {
-	if err := x.closeLiteral(); err != nil {
+	if err := x.closeLiteral(); err != nil && !errors.Is(err, errSyntax) {
 		return err
 	}
 	for x.literal >= 0 {
@@ -99,7 +130,7 @@ func (x *lexer) skip() error {
 			return err
 		}
 		x.budget = maxLine
-		if err := x.readLine(); err != nil {
+		if err := x.readLine(); err != nil && !errors.Is(err, errTooLong) {
 			return err
 		}
 	}
@@ -148,11 +179,14 @@ func (x *lexer) closeLiteral() error {
 	}
 	_, err := io.Copy(io.Discard, x.open)
 	x.open = nil
-	if err != nil {
+	if err != nil && !errors.Is(err, errSyntax) {
 		return err
 	}
 	x.budget = maxLine
-	return x.readLine()
+	if err := x.readLine(); err != nil {
+		return err
+	}
+	return err
 }
 
 // memoryLiteral reads the literal after the line into memory.
@@ -169,9 +203,10 @@ func (x *lexer) memoryLiteral() (string, error) {
 }
 
 // A literalReader streams one literal. A connection that ends too early is
-// io.ErrUnexpectedEOF.
+// io.ErrUnexpectedEOF; what is followed by something that no response goes on with is a
+// malformed response, since then bytes of the literal are missing.
 type literalReader struct {
-	r    io.Reader
+	r    *bufio.Reader
 	left int64
 	err  error
 }
@@ -188,6 +223,24 @@ func (l *literalReader) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) && l.left > 0 {
 		err = io.ErrUnexpectedEOF
 	}
+	if err == nil && l.left == 0 {
+		err = l.follows()
+	}
 	l.err = err
 	return n, err
+}
+
+// follows looks at what comes behind the literal: the list goes on, or ends and with it
+// the line.
+func (l *literalReader) follows() error {
+	next, err := l.r.Peek(2)
+	switch {
+	case err != nil && errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	case next[0] == ' ', next[0] == ')' && strings.IndexByte("\r\n )", next[1]) >= 0:
+		return nil
+	}
+	return fmt.Errorf("%w: a literal is not as long as announced", errSyntax)
 }

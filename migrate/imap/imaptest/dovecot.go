@@ -96,6 +96,7 @@ plugin {
   quota_grace = 0
 }
 {{end}}
+{{.More}}
 `
 
 // StartDovecot starts a Dovecot with the given hierarchy separator and stops it
@@ -114,7 +115,13 @@ func StartDovecotWithQuota(t testing.TB, quota string) *Dovecot {
 	return startDovecot(t, "/", quota)
 }
 
-func startDovecot(t testing.TB, separator, quota string) *Dovecot {
+// StartDovecotWith starts a Dovecot whose configuration ends with more.
+func StartDovecotWith(t testing.TB, more string) *Dovecot {
+	t.Helper()
+	return startDovecot(t, "/", "", more)
+}
+
+func startDovecot(t testing.TB, separator, quota string, more ...string) *Dovecot {
 	t.Helper()
 	binary := findDovecot(t)
 	// Not t.TempDir: its parent is closed to others, and a socket's path is short.
@@ -133,7 +140,7 @@ func startDovecot(t testing.TB, separator, quota string) *Dovecot {
 	layOut(t, dir, cert, d)
 	writeConf(t, dir, map[string]string{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": separator, "Quota": quota,
+		"Port": port, "ClearPort": clearPort, "Separator": separator, "Quota": quota, "More": strings.Join(more, "\n"),
 	})
 	run(t, binary, dir, d, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
 	return d
