@@ -33,7 +33,7 @@ func newTrial(seed uint64) *trial {
 	for range 4 + r.IntN(16) {
 		path := []string{[]string{"INBOX", "INBOX", "Archive"}[r.IntN(3)]}
 		r.source.PutFolder(path, false)
-		r.source.Add(path, memory.Message{Body: fmt.Append(nil, r.IntN(2)), Received: time.Unix(0, 0)})
+		r.source.Add(path, memory.Message{Body: fmt.Append(nil, r.IntN(3)), Received: time.Unix(0, 0)})
 	}
 	for range r.IntN(4) {
 		r.refused[r.IntN(20)] = true
