@@ -114,7 +114,10 @@ type Intent struct {
 	At     time.Time // when it was noted; given by the journal
 	Edit   bool      // nothing is added: items that the target holds are moved or get other flags
 
-	Others map[ItemRef]bool // handed to Target.Landed, never stored: items at or past the mark that belong to other chunks
+	// Others are items of the target folder that are known to be none of the intent's, such
+	// as those of chunks that were on their way together with it. They are handed to
+	// Target.Landed and never stored.
+	Others map[ItemRef]bool
 }
 
 // A FolderState is what the journal knows of one folder.
@@ -142,7 +145,7 @@ type Source interface {
 	Formats() []Format
 	// Folders lists all folders, parents before children.
 	Folders(ctx context.Context) ([]Folder, error)
-	// Deltas yields what is in the folder past the cursor ("" is the beginning).
+	// Deltas yields what is in the folder past the cursor ("" is the beginning), each item once.
 	// Source may be used for Read between two deltas that end a page.
 	Deltas(ctx context.Context, folder FolderID, since Cursor) iter.Seq2[Delta, error]
 	// Read yields every item asked for, in the order asked for. An item that cannot
@@ -163,8 +166,10 @@ type Target interface {
 	// Write appends the items and says what became of each. On an error the
 	// results say which are known to be written; Landed finds out about the rest.
 	Write(ctx context.Context, ref Ref, items []*Item) ([]Done, error)
-	// Landed says which items of the intent the target holds past the intent's mark, none
-	// of intent.Others among them. A Done comes in the intent's order, wherever it landed.
+	// Landed says which items of the intent the target holds at or past the intent's mark,
+	// but for its Others. An item of the target stands for one of the intent at most. Of
+	// items that are equal the one that lies first is taken first: chunks arrive in the
+	// order of their intents, so what is left is the next one's.
 	Landed(ctx context.Context, intent Intent) ([]Done, error)
 }
 
@@ -180,8 +185,9 @@ type Room interface {
 	Room(ctx context.Context) (free int64, limited bool, err error)
 }
 
-// A Journal is bound to one move and one claim on it. Every method that writes
-// is durable when it returns.
+// A Journal is bound to one move and one claim on it. Every method that writes is durable
+// when it returns. It may be used by several goroutines, and makes durable together what
+// they write at the same time.
 type Journal interface {
 	// Folder returns what is known of a folder; the zero state if nothing is.
 	Folder(ctx context.Context, id FolderID) (FolderState, error)
