@@ -38,8 +38,7 @@ func steps(t *testing.T) []step {
 			return c.login(ctx, Config{Address: "a:1", Mailbox: "ann", Login: XOAuth2, Token: tokens("tok1", "tok2")})
 		},
 		func(ctx context.Context, c *Conn) error { return c.settle(ctx, Config{Version: "1", Compress: true}) },
-		func(ctx context.Context, c *Conn) error { _, err := c.listWithCounts(ctx); return err },
-		func(ctx context.Context, c *Conn) error { _, err := c.namespaces(ctx); return err },
+		func(ctx context.Context, c *Conn) error { _, _, err := c.own(ctx, true); return err },
 		func(ctx context.Context, c *Conn) error { _, err := c.examine(ctx, "INBOX"); return err },
 		func(ctx context.Context, c *Conn) error {
 			onBody := func(_ fetched, body content) error {
@@ -57,7 +56,7 @@ func steps(t *testing.T) []step {
 		},
 		func(ctx context.Context, c *Conn) error { _, err := target(c).Mark(ctx, "INBOX"); return err },
 		func(ctx context.Context, c *Conn) error {
-			_, err := target(c).write(ctx, "INBOX", []*migrate.Item{item})
+			_, _, err := target(c).write(ctx, "INBOX", []*migrate.Item{item})
 			return err
 		},
 		func(ctx context.Context, c *Conn) error { _, _, err := target(c).Room(ctx); return err },

@@ -19,7 +19,8 @@ type writing struct {
 	taken   map[migrate.ItemRef]bool // what else was written past the mark
 	done    []migrate.Done
 	err     error
-	over    bool // done and err are what Wait returns
+	over    bool  // done and err are what Wait returns
+	after   place // where the folder stood when it was over
 }
 
 // Begin sends the items, as a rule in one APPEND, and returns. On a server that does not
@@ -62,6 +63,15 @@ func (w *writing) Wait(ctx context.Context) ([]migrate.Done, error) {
 		t.end(ctx, w, mixed)
 	}
 	return w.done, w.err
+}
+
+// Mark says, after Wait, where the folder stands: what is begun from then on comes to lie at
+// or past it. It is "" where that is not known.
+func (w *writing) Mark() migrate.Mark {
+	if w.after == (place{}) {
+		return ""
+	}
+	return migrate.Mark(w.after.String())
 }
 
 // end finds out where the items of a writing came to lie if the server has not said so.
@@ -144,6 +154,7 @@ func (t *Target) note(w *writing) {
 			}
 		}
 	}
+	w.after = t.stands[w.ref]
 }
 
 func (w *writing) take(ref migrate.ItemRef) {

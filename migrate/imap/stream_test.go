@@ -91,6 +91,9 @@ func TestTwoChunksAreOnTheirWay(t *testing.T) {
 		one, two := begin(t, target, "F", "ab"), begin(t, target, second, "c")
 		checkOutcome(t, one, "a 9.7, b 9.8")
 		checkOutcome(t, two, "c 9.9")
+		if after := two.(*writing).Mark(); after != "9.10" {
+			t.Errorf("folder %s stands at %q", second, after)
+		}
 	}
 }
 
