@@ -70,9 +70,32 @@
 // # A pass that finds nothing
 //
 // A folder whose State is what it was when a pass last brought everything (FolderState.Seen)
-// is neither read nor placed. Seen is the State that was listed before the folder was read,
-// so what came in meanwhile is found by the next pass. If no folder has changed, the source
+// is not read. Seen is the State that was listed before the folder was read, so what came in
+// meanwhile is found by the next pass. If no folder has changed, the source
 // is asked for its folders and the target for nothing.
+//
+// # What the owner does meanwhile
+//
+// A pass that follows (Options.Follow) does at the target what the owner has done at the
+// source since. Which folders have changed their States tell; what has changed in them the
+// source tells (Changer), and only then the ledger is read, once:
+//
+//	at the source                      at the target
+//	new, equal to nothing that is gone  is written
+//	new, equal to something gone        that is moved to where the new one is
+//	other flags                         gets them, unless somebody changed it
+//	gone, and equal to nothing new      is left, and counted; with Options.Delete it is
+//	                                    deleted, unless somebody changed it
+//
+// How a folder stood (FolderState.Seen) is noted at the end of the pass, when everything
+// that follows from its changes is committed: what is gone from one folder may come up in
+// another. A pass that dies is told of the same changes again, and each of them is found
+// done or not done. A folder of which something was left is never noted, so that every
+// pass tells of it.
+//
+// A folder whose items have other IDs than before is compared as a whole: each item is
+// read, and one that is equal to one that is gone and lies where it belongs takes its
+// place in the ledger without being sent.
 //
 // # The way back
 //
@@ -81,13 +104,7 @@
 // other, under the names of that side. While one has an open intent the other takes none
 // (ErrUnresolved), since what landed of it would look like the owner's; Resolve closes it.
 //
-// The owner has worked in the mailbox meanwhile, so a way back follows (Options.Follow):
-//
-//	at the source                      at the target of the pass
-//	new, equal to nothing that is gone  is written
-//	new, equal to something gone        that is moved to where the new one is
-//	other flags                         gets them, unless somebody changed it
-//	gone, and equal to nothing new      is left, and counted
+// The owner has worked in the mailbox meanwhile, so a way back follows, and deletes nothing.
 //
 // A move within a mailbox is an intent too, which names where the item was: if it is
 // found in its new place only, it was moved; if in both, the move is finished.
