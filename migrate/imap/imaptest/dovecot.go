@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -96,6 +97,16 @@ plugin {
   quota_grace = 0
 }
 {{end}}
+{{if .ACL}}
+mail_plugins = acl
+protocol imap {
+  mail_plugins = acl imap_acl
+}
+plugin {
+  acl = vfile
+  acl_user = %u
+}
+{{end}}
 `
 
 // StartDovecot starts a Dovecot with the given hierarchy separator and stops it
@@ -104,17 +115,23 @@ plugin {
 // mailboxes' user.
 func StartDovecot(t testing.TB, separator string) *Dovecot {
 	t.Helper()
-	return startDovecot(t, separator, "")
+	return startDovecot(t, separator, nil)
+}
+
+// StartDovecotWithACL starts a Dovecot that keeps access control lists.
+func StartDovecotWithACL(t testing.TB) *Dovecot {
+	t.Helper()
+	return startDovecot(t, "/", map[string]string{"ACL": "yes"})
 }
 
 // StartDovecotWithQuota starts a Dovecot whose mailboxes hold no more than the quota, as
 // Dovecot spells it: 100k.
 func StartDovecotWithQuota(t testing.TB, quota string) *Dovecot {
 	t.Helper()
-	return startDovecot(t, "/", quota)
+	return startDovecot(t, "/", map[string]string{"Quota": quota})
 }
 
-func startDovecot(t testing.TB, separator, quota string) *Dovecot {
+func startDovecot(t testing.TB, separator string, features map[string]string) *Dovecot {
 	t.Helper()
 	binary := findDovecot(t)
 	// Not t.TempDir: its parent is closed to others, and a socket's path is short.
@@ -131,10 +148,12 @@ func startDovecot(t testing.TB, separator, quota string) *Dovecot {
 	cert := NewCert(t)
 	d.CAFile = cert.CertFile
 	layOut(t, dir, cert, d)
-	writeConf(t, dir, map[string]string{
+	values := map[string]string{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": separator, "Quota": quota,
-	})
+		"Port": port, "ClearPort": clearPort, "Separator": separator,
+	}
+	maps.Copy(values, features)
+	writeConf(t, dir, values)
 	run(t, binary, dir, d, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
 	return d
 }
