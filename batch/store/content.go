@@ -36,6 +36,7 @@ func (s *Store) Journals(claim batch.Claim) batch.Journals {
 		Content: &content{store: s, claim: claim, way: forth, ledger: shared},
 		Back:    &content{store: s, claim: claim, way: back, ledger: shared},
 		Changes: &changes{store: s, claim: claim},
+		Lists:   &lists{store: s, claim: claim},
 	}
 }
 
