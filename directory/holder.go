@@ -35,6 +35,7 @@ type Holder struct {
 	Group  string     // what marks a group before its name: "$" or "group:"; "" for all else
 	Public bool       // no identity of a directory: it means the same everywhere
 	Owner  bool       // the owner of the mailbox
+	Named  bool       // by a login name, an address or a group's name; no SID and no DN
 	Local  bool       // on a target list: an identity of the target
 	Source *Recipient // the source object that it names; nil if none is known
 	Legacy bool       // it is not of the target: Source, or a SID of an old domain
@@ -256,14 +257,17 @@ func (n holderName) isLogin(r *Recipient, attr string) bool {
 
 // holder tells who the name stands for, from what was read.
 func (s *holding) holder(ctx context.Context, n holderName) (Holder, error) {
-	h := Holder{Who: n.who, Group: n.group}
+	h := Holder{Who: n.who, Group: n.group, Named: n.sid == "" && n.legacy == "" && !n.dn}
 	if n.public() {
 		h.Public, h.Owner = true, strings.EqualFold(n.who, "owner")
 		return h, nil
 	}
+	if s.isOwner(n) {
+		h.Owner, h.Local = true, s.on == Target
+		return h, nil
+	}
 	if s.on == Target && s.isLocal(n) {
 		h.Local = true
-		h.Owner = n.isLogin(s.pair.Target, s.logins.Target)
 		return h, nil
 	}
 	var meant []*Recipient
@@ -284,6 +288,18 @@ func (s *holding) holder(ctx context.Context, n holderName) (Holder, error) {
 	}
 	h.Why, h.Mend = "nobody in the source forest is known by it", "Set the right by hand, if it is still needed."
 	return h, nil
+}
+
+// isOwner reports whether the name is the login of the folders' owner. A server may leave
+// its mail domain out.
+func (s *holding) isOwner(n holderName) bool {
+	owner, login := s.pair.Source, s.logins.Source
+	if s.on == Target {
+		owner, login = s.pair.Target, s.logins.Target
+	}
+	name := owner.Login(login)
+	local, _, _ := strings.Cut(name, "@")
+	return n.group == "" && n.sid == "" && name != "" && (strings.EqualFold(n.text, name) || strings.EqualFold(n.text, local))
 }
 
 // isLocal reports whether the name on a target list is the target's own.
