@@ -29,7 +29,9 @@ func (w *sharingWork) wants(f *sharedFolder) []wanted {
 		all = w.want(all, f, g, w.atSource[g.Who])
 	}
 	for _, g := range f.target.Grants {
-		if h := w.atTarget[g.Who]; !h.Legacy && !h.Local && !h.Public {
+		h := w.atTarget[g.Who]
+		theirs := h.Unknown && h.Named // somebody whom the target's mail server alone knows
+		if !h.Legacy && !h.Local && !h.Public && !theirs {
 			w.notes.unmapped(f.path, g, h)
 		}
 	}

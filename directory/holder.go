@@ -31,17 +31,18 @@ func (r *Recipient) Login(attr string) string {
 
 // A Holder is who an identifier on a folder's access control list stands for.
 type Holder struct {
-	Who    string     // the identifier as the list spells it
-	Group  string     // what marks a group before its name: "$" or "group:"; "" for all else
-	Public bool       // no identity of a directory: it means the same everywhere
-	Owner  bool       // the owner of the mailbox
-	Named  bool       // by a login name, an address or a group's name; no SID and no DN
-	Local  bool       // on a target list: an identity of the target
-	Source *Recipient // the source object that it names; nil if none is known
-	Legacy bool       // it is not of the target: Source, or a SID of an old domain
-	Twin   *Recipient // who stands for it at the target; nil if that is not known
-	Why    string     // why it is not, in the operator's words
-	Mend   string     // what to do about that
+	Who     string     // the identifier as the list spells it
+	Group   string     // what marks a group before its name: "$" or "group:"; "" for all else
+	Public  bool       // no identity of a directory: it means the same everywhere
+	Owner   bool       // the owner of the mailbox
+	Named   bool       // by a login name, an address or a group's name; no SID and no DN
+	Local   bool       // on a target list: an identity of the target
+	Source  *Recipient // the source object that it names; nil if none is known
+	Unknown bool       // nobody of the source is known by it
+	Legacy  bool       // it is not of the target: Source, or a SID of an old domain
+	Twin    *Recipient // who stands for it at the target; nil if that is not known
+	Why     string     // why it is not, in the operator's words
+	Mend    string     // what to do about that
 }
 
 // publics are the identifiers that stand for no object of a directory (RFC 4314 2, and
@@ -160,15 +161,15 @@ func (s *holding) look(ctx context.Context) (err error) {
 	if s.source, err = s.Source.seek(ctx, terms, anyone); err != nil {
 		return err
 	}
-	if err := s.lookAtDNs(ctx); err != nil || s.on != Target {
+	if err := s.readNamed(ctx); err != nil || s.on != Target {
 		return err
 	}
 	s.target, err = s.Target.seek(ctx, logins, anyone)
 	return err
 }
 
-// lookAtDNs reads the objects that are named by their DN.
-func (s *holding) lookAtDNs(ctx context.Context) error {
+// readNamed reads the objects that are named by their DN.
+func (s *holding) readNamed(ctx context.Context) error {
 	for _, n := range s.names {
 		if !n.dn {
 			continue
@@ -286,7 +287,7 @@ func (s *holding) holder(ctx context.Context, n holderName) (Holder, error) {
 	case n.sid != "" && s.isLegacy(n.sid):
 		return s.strange(ctx, h, n.sid)
 	}
-	h.Why, h.Mend = "nobody in the source forest is known by it", "Set the right by hand, if it is still needed."
+	h.Unknown, h.Why, h.Mend = true, "nobody in the source forest is known by it", "Set the right by hand, if it is still needed."
 	return h, nil
 }
 

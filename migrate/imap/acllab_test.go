@@ -18,8 +18,8 @@ func TestACLOfTheRehearsal(t *testing.T) {
 		folded  func(string) string
 		refused []string
 	}{
-		"as Dovecot":      {imapd.Config{}, func(who string) string { return who }, nil},
-		"as Cyrus":        {imapd.Config{Cyrus: true}, strings.ToLower, []string{"O=OLD/OU=EX/CN=RECIPIENTS/CN=bob smith"}},
+		"as Dovecot":       {imapd.Config{}, func(who string) string { return who }, nil},
+		"as Cyrus":         {imapd.Config{Cyrus: true}, strings.ToLower, []string{"O=OLD/OU=EX/CN=RECIPIENTS/CN=bob smith"}},
 		"without LITERAL+": {imapd.Config{Without: []goimap.Cap{goimap.CapLiteralPlus}}, func(who string) string { return who }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
