@@ -162,28 +162,28 @@ func (r *rehearsal) bringing(t *testing.T) (bring func(*mortal) error, lists fun
 	}
 	journals := st.Journals(batch.Claim{Move: moves[0]})
 	return func(m *mortal) error {
-		from, closeFrom, err := conn.mailboxes.OpenSource(t.Context(), directory.Source, pair.Source)
-		if err != nil {
+			from, closeFrom, err := conn.mailboxes.OpenSource(t.Context(), directory.Source, pair.Source)
+			if err != nil {
+				return err
+			}
+			to, closeTo, err := conn.mailboxes.OpenTarget(t.Context(), directory.Target, pair.Target)
+			if err != nil {
+				return err
+			}
+			defer func() { _, _ = closeFrom.Close(), closeTo.Close() }()
+			s := &batch.Sharing{
+				Directories: conn.directories, Logins: conn.mailboxes.Logins(), Content: journals.Content, Lists: mortalLists{journals.Lists, m},
+			}
+			_, err = s.Bring(t.Context(), pair, from, mortalTarget{to, m}, true)
 			return err
+		}, func(t *testing.T) []batch.KeptList {
+			t.Helper()
+			kept, err := journals.Lists.Kept(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kept
 		}
-		to, closeTo, err := conn.mailboxes.OpenTarget(t.Context(), directory.Target, pair.Target)
-		if err != nil {
-			return err
-		}
-		defer func() { _, _ = closeFrom.Close(), closeTo.Close() }()
-		s := &batch.Sharing{
-			Directories: conn.directories, Logins: conn.mailboxes.Logins(), Content: journals.Content, Lists: mortalLists{journals.Lists, m},
-		}
-		_, err = s.Bring(t.Context(), pair, from, mortalTarget{to, m}, true)
-		return err
-	}, func(t *testing.T) []batch.KeptList {
-		t.Helper()
-		kept, err := journals.Lists.Kept(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kept
-	}
 }
 
 // A delegate opens the folder in its new place and reads it; who is denied it cannot.
