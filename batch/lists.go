@@ -24,6 +24,13 @@ type FolderList struct {
 	Folder string   // its ID at the source, its Ref at the target
 	Path   []string // of the source folder
 	Grants []migrate.Grant
+	Others int // entries that are not the owner's; not compared
+}
+
+// A Shared counts who else could use the folders of a mailbox at the source.
+type Shared struct {
+	Folders int64 // that somebody but their owner is on the list of
+	Entries int64 // of all others on these
 }
 
 // A KeptList is a list with the time and the run in which it was kept.

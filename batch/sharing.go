@@ -222,8 +222,8 @@ func once(names []string) []string {
 func (w *sharingWork) keep(ctx context.Context, amends []migrate.Amend) error {
 	var news []FolderList
 	for _, f := range w.folders {
-		source := FolderList{directory.Source, f.source.Folder, f.path, f.source.Grants}
-		target := FolderList{directory.Target, f.target.Folder, f.path, f.target.Grants}
+		source := FolderList{directory.Source, f.source.Folder, f.path, f.source.Grants, others(f.source.Grants, w.atSource)}
+		target := FolderList{directory.Target, f.target.Folder, f.path, f.target.Grants, others(f.target.Grants, w.atTarget)}
 		if last, known := w.lastKept(source); f.source.Shared && (!known || !sameGrants(last, source.Grants)) {
 			news = append(news, source)
 		}
@@ -241,6 +241,16 @@ func (w *sharingWork) keep(ctx context.Context, amends []migrate.Amend) error {
 	var err error
 	w.kept, err = w.Lists.Kept(ctx)
 	return err
+}
+
+// others counts the entries that are not the owner's.
+func others(list []migrate.Grant, holders map[string]directory.Holder) (n int) {
+	for _, g := range list {
+		if !holders[g.Who].Owner {
+			n++
+		}
+	}
+	return n
 }
 
 // lastKept returns what was kept last of the folder.

@@ -19,7 +19,7 @@ func lists(t *testing.T, options Options) {
 	planned(t, s, 2)
 	c := claim(t, s, night)
 	j := s.Journals(c).Lists
-	source := batch.FolderList{Side: directory.Source, Folder: "A", Path: []string{"A", "Año"}, Grants: []migrate.Grant{
+	source := batch.FolderList{Side: directory.Source, Folder: "A", Others: 3, Path: []string{"A", "Año"}, Grants: []migrate.Grant{
 		{Who: "O=OLD/OU=EX/CN=bob smith", Rights: "lr"}, {Who: "u3", Rights: "s", Denied: true}, {Who: "latin\xe9", Rights: "l"},
 	}}
 	target := batch.FolderList{Side: directory.Target, Folder: "A", Path: []string{"A", "Año"}}
@@ -41,6 +41,11 @@ func lists(t *testing.T, options Options) {
 	want := []batch.KeptList{{FolderList: source, Run: night}, {FolderList: first, Run: night}, {FolderList: target, Run: night}}
 	byWho := cmpopts.SortSlices(func(a, b migrate.Grant) bool { return a.Who < b.Who })
 	if diff := cmp.Diff(want, got, equateEmpty, byWho, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
+		t.Error(diff)
+	}
+	record, err := s.Record(t.Context(), c.Move.ID)
+	check(t, err)
+	if diff := cmp.Diff(batch.Shared{Folders: 1, Entries: 3}, record.Shared); diff != "" {
 		t.Error(diff)
 	}
 	other := claim(t, s, night, c.Move.ID)

@@ -100,8 +100,8 @@ func (l *lists) keep(ctx context.Context, t *tx, list batch.FolderList) error {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
 	}
-	_, err = t.exec(ctx, `INSERT INTO lists (move_id, side, folder_id, path, run_id, epoch, at, grants) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		move, string(list.Side), list.Folder, path, string(l.claim.Run), l.claim.Move.Epoch, micros(time.Now()), grants)
+	_, err = t.exec(ctx, `INSERT INTO lists (move_id, side, folder_id, path, run_id, epoch, at, others, grants) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		move, string(list.Side), list.Folder, path, string(l.claim.Run), l.claim.Move.Epoch, micros(time.Now()), list.Others, grants)
 	if err != nil {
 		return err
 	}
@@ -116,17 +116,25 @@ func (l *lists) Kept(ctx context.Context) (kept []batch.KeptList, err error) {
 // Lists returns the lists that the move has kept, oldest first.
 func (s *Store) Lists(ctx context.Context, move batch.MoveID) (kept []batch.KeptList, err error) {
 	err = s.view(ctx, "read lists", func(v view) error {
-		rows, err := v.query(ctx, `SELECT side, folder_id, path, run_id, at, grants FROM lists WHERE move_id = ? ORDER BY id`, string(move))
+		rows, err := v.query(ctx, `SELECT side, folder_id, path, run_id, at, others, grants FROM lists WHERE move_id = ? ORDER BY id`, string(move))
 		kept, err = collect(rows, err, scanList)
 		return err
 	})
 	return kept, err
 }
 
+// selectShared counts by the last list of each source folder up to the run.
+func selectShared(ctx context.Context, v view, move batch.MoveID, run batch.RunID) (s batch.Shared, err error) {
+	err = v.row(ctx, `SELECT COUNT(*), COALESCE(SUM(others), 0) FROM lists l WHERE move_id = ? AND side = ? AND others > 0
+		AND id = (SELECT MAX(id) FROM lists x WHERE x.move_id = l.move_id AND x.side = l.side AND x.folder_id = l.folder_id
+		AND x.run_id <= ?)`, []any{string(move), string(directory.Source), string(run)}, &s.Folders, &s.Entries)
+	return s, err
+}
+
 func scanList(rows *sql.Rows) (k batch.KeptList, err error) {
 	var side, path, grants string
 	var at int64
-	if err = rows.Scan(&side, &k.Folder, &path, &k.Run, &at, &grants); err != nil {
+	if err = rows.Scan(&side, &k.Folder, &path, &k.Run, &at, &k.Others, &grants); err != nil {
 		return k, err
 	}
 	k.Side, k.At = directory.Side(side), moment(at)

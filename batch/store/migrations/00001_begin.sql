@@ -222,6 +222,7 @@ CREATE TABLE lists (
     run_id    TEXT NOT NULL,
     epoch     BIGINT NOT NULL,
     at        BIGINT NOT NULL,
+    others    BIGINT NOT NULL, -- entries that are not the owner's
     grants    TEXT NOT NULL
 );
 CREATE INDEX lists_by_folder ON lists (move_id, side, folder_id, id);
