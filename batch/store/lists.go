@@ -123,6 +123,15 @@ func (s *Store) Lists(ctx context.Context, move batch.MoveID) (kept []batch.Kept
 	return kept, err
 }
 
+// Shared counts who else could use the move's folders at the source, as found last.
+func (s *Store) Shared(ctx context.Context, move batch.MoveID) (shared batch.Shared, err error) {
+	err = s.view(ctx, "count lists", func(v view) error {
+		shared, err = selectShared(ctx, v, move, lastRun)
+		return err
+	})
+	return shared, err
+}
+
 // selectShared counts by the last list of each source folder up to the run.
 func selectShared(ctx context.Context, v view, move batch.MoveID, run batch.RunID) (s batch.Shared, err error) {
 	err = v.row(ctx, `SELECT COUNT(*), COALESCE(SUM(others), 0) FROM lists l WHERE move_id = ? AND side = ? AND others > 0

@@ -203,6 +203,7 @@ func TestDelegateOpensTheFolderAfterTheMove(t *testing.T) {
 			t.Errorf("%s sees %d messages, want 2", who, selected.NumMessages)
 		}
 	}
+	r.reforest(t, "status", anna).wants(t, exitDone, "Folders of the old mailbox that others could use: 1, with 1 entries: reforest journal two --only anna.berg@alpine.test --side source --permissions")
 	got := r.reforest(t, "journal", "two", "--side", "source", "--permissions")
 	got.wants(t, exitDone, `anna.berg@alpine.test "Projekte/2009 – Zürich": "/o=Alpine/ou=First Administrative Group/cn=Recipients/cn=tom.schmidt" has lrs`)
 	r.reforest(t, "journal", "two", "--side", "target", "--permissions", "--json").wants(t, exitDone, `"message_type":"list"`, `"folder":["Projekte","2009 – Zürich"]`)
