@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -354,11 +353,12 @@ func (w *sharingWork) amend(ctx context.Context, amends []migrate.Amend) error {
 		return fmt.Errorf("read who may use the target folders again: %w", err)
 	}
 	for _, list := range lists {
-		if list.Err != nil {
-			return errors.Join(errors.New("a list that was changed cannot be read back"), list.Err)
-		}
-		w.folderOf(list.Folder).target = list
+		f := w.folderOf(list.Folder)
+		f.target = list
+		w.notes.unreadable(f.path, "target", list.Err)
 	}
+	// Of what cannot be read back nothing is taken away.
+	w.folders = slices.DeleteFunc(w.folders, func(f *sharedFolder) bool { return f.target.Err != nil })
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reforest/directory"
-	"reforest/migrate"
 )
 
 // logins of the lab: short names at the source, other short names at the target.
@@ -118,7 +117,7 @@ func TestHolderWithoutATwinYet(t *testing.T) {
 	if got.Twin != nil || !got.Legacy || got.Why != "nothing stands for them at the target yet" {
 		t.Errorf("got %+v", got)
 	}
-	if got.Source == nil || got.Source.SID != migrate.SID(alpine+"-8888") {
+	if got.Source == nil || got.Source.SID != alpine+"-8888" {
 		t.Errorf("who it is was lost: %+v", got.Source)
 	}
 }

@@ -92,7 +92,11 @@ func (c *Conn) readLists(ctx context.Context, lists []migrate.List) error {
 	}
 	for i, s := range answers {
 		if s.ok() && !told[i] {
-			return notUnderstood("imap.GetACL", fmt.Errorf("folder %q: %w: no list came", lists[i].Folder, errSyntax))
+			lists[i].Err = &migrate.Error{
+				Op: "imap.GetACL", Reach: migrate.OneItem,
+				Err: fmt.Errorf("folder %q: %w: no list came, or none that is understood", lists[i].Folder, errSyntax),
+			}
+			continue
 		}
 		lists[i].Err = refusedACL("imap.GetACL", s, fmt.Sprintf("read who may use folder %q", lists[i].Folder))
 		if err := wider(lists[i].Err); err != nil {
@@ -109,10 +113,10 @@ type aclCommand struct {
 	parts  []part
 }
 
-// burst sends the commands and then reads all answers. After an error that leaves the
-// connection usable every answer has been read.
+// burst sends the commands and then reads all answers. What was not understood beside an
+// answer is for the handlers to notice: they have not been told. An error is one after which
+// the connection is of no more use.
 func (c *Conn) burst(ctx context.Context, commands []aclCommand) ([]status, error) {
-	var failure error
 	var under []*sent
 	for _, command := range commands {
 		s, err := c.send(ctx, command.op, command.handle, command.parts...)
@@ -124,12 +128,12 @@ func (c *Conn) burst(ctx context.Context, commands []aclCommand) ([]status, erro
 	answers := make([]status, len(under))
 	for i, s := range under {
 		answer, err := s.wait(ctx)
-		if err != nil && failure == nil {
-			failure = err
+		if err != nil && (c.broken || ctx.Err() != nil) {
+			return nil, err
 		}
 		answers[i] = answer
 	}
-	return answers, failure
+	return answers, nil
 }
 
 // aclLine reads the folder and its identifiers with their rights (RFC 4314 3.6). An empty
@@ -282,7 +286,8 @@ func (c *Conn) listRights(ctx context.Context, a migrate.Amend) (can migrate.Rig
 		}
 		return err
 	}
-	_, err = c.do(ctx, "imap.ListRights", handle, raw("LISTRIGHTS "), astring(a.Folder), raw(" "), identifier(a.Grant))
+	command := aclCommand{"imap.ListRights", handle, []part{raw("LISTRIGHTS "), astring(a.Folder), raw(" "), identifier(a.Grant)}}
+	_, err = c.burst(ctx, []aclCommand{command})
 	return can, err
 }
 
@@ -314,7 +319,7 @@ func (c *Conn) myRights(ctx context.Context, folder string) (mine migrate.Rights
 		}
 		return err
 	}
-	_, err = c.do(ctx, "imap.MyRights", handle, raw("MYRIGHTS "), astring(folder))
+	_, err = c.burst(ctx, []aclCommand{{"imap.MyRights", handle, []part{raw("MYRIGHTS "), astring(folder)}}})
 	return mine, err
 }
 
@@ -326,8 +331,12 @@ func refusedACL(op string, s status, what string) error {
 	}
 	e := refused(op, s, migrate.OneItem, migrate.Never)
 	e.Err = fmt.Errorf("%s: %w", what, s)
-	if s.code == "NOPERM" || s.code == "" {
-		e.Reach, e.Retry = migrate.OneItem, migrate.Never
+	gone := s.code == "NONEXISTENT" || s.code == "TRYCREATE" // its owner may have deleted it
+	if e.Retry == migrate.Later && !gone {
+		return e
+	}
+	e.Reach, e.Retry = migrate.OneItem, migrate.Never
+	if !gone {
 		e.Hint = "see that the migration account has the right a (administer) on the folder"
 	}
 	return e

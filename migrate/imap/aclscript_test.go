@@ -80,6 +80,23 @@ func TestRefusedListNamesTheMissingRight(t *testing.T) {
 	}
 }
 
+// A folder that its owner has deleted meanwhile concerns nobody else.
+func TestListOfAFolderThatIsGone(t *testing.T) {
+	t.Parallel()
+	target := aclTarget(
+		t, "ACL RIGHTS=TEXK",
+		answer{`GETACL "F"`, "TAG NO [NONEXISTENT] Mailbox doesn't exist\r\n"},
+		answer{`MYRIGHTS "F"`, "* MYRIGHTS (\r\nTAG NO [NONEXISTENT] Mailbox doesn't exist\r\n"},
+	)
+	lists, err := target.Lists(t.Context(), []string{"F"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := migrate.AsError(lists[0].Err); e == nil || e.Reach != migrate.OneItem || e.Retry != migrate.Never {
+		t.Errorf("got %v", lists[0].Err)
+	}
+}
+
 func TestServerThatIsBusyIsNotARefusal(t *testing.T) {
 	t.Parallel()
 	target := aclTarget(t, "ACL RIGHTS=TEXK", answer{`GETACL "F"`, "TAG NO [UNAVAILABLE] later\r\n"})
@@ -125,7 +142,11 @@ func TestMalformedLists(t *testing.T) {
 			answer{`GETACL "F"`, say + "TAG OK done\r\n"},
 			answer{`GETACL "F"`, "* ACL F bob lr\r\nTAG OK done\r\n"},
 		)
-		if lists, err := target.Lists(t.Context(), []string{"F"}); err == nil {
+		lists, err := target.Lists(t.Context(), []string{"F"})
+		if err != nil {
+			t.Fatalf("%q costs more than the command: %v", say, err)
+		}
+		if e := migrate.AsError(lists[0].Err); e == nil || e.Reach != migrate.OneItem {
 			t.Errorf("%q was taken for %v", say, lists)
 		}
 		if list, _, err := target.Grants(t.Context(), "F"); err != nil || len(list) != 1 {
