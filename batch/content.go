@@ -212,6 +212,13 @@ func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
 	if err != nil {
 		return Done, err
 	}
+	if sum.Brought > 0 {
+		// Delegates can open the folders from the switch on. Not everyone may be staged yet:
+		// what is in doubt is told when the move is cleaned.
+		if _, err := m.share(ctx, w, false); err != nil {
+			return Done, err
+		}
+	}
 	w.fresh = true
 	return Done, m.passDone(ctx, w, sum)
 }

@@ -19,6 +19,7 @@ type Record struct {
 	Folders []migrate.FolderState // as they stand now, by path, without Open
 	Changes []ChangeRecord        // up to that run, oldest first
 	Back    BackRecord            // up to that run
+	Shared  Shared                // as the source's lists said last, up to that run
 }
 
 // A BackRecord is what the way back has brought to the source.

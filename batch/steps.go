@@ -165,7 +165,8 @@ func (m *Mover) mailboxed(ctx context.Context, w *work, side directory.Side, mai
 	return m.again(missing), nil
 }
 
-// clean replaces the legacy permissions on the twin by those of the trustees' twins.
+// clean replaces the legacy permissions on the twin, and on the folders of its mailbox, by
+// those of the trustees' twins.
 func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 	unstaged, err := m.unstaged(ctx, w.move)
 	if err != nil {
@@ -178,7 +179,14 @@ func (m *Mover) clean(ctx context.Context, w *work) (Verdict, error) {
 	if verdict, err := m.carry(ctx, w, m.Directories.PlanTwinRights); err != nil || verdict != Done {
 		return verdict, err
 	}
-	return m.carry(ctx, w, m.Directories.PlanStrip)
+	if verdict, err := m.carry(ctx, w, m.Directories.PlanStrip); err != nil || verdict != Done {
+		return verdict, err
+	}
+	findings, err := m.share(ctx, w, true)
+	if err != nil {
+		return Done, err
+	}
+	return Done, m.note(ctx, w, findings)
 }
 
 // unstaged reports whether another move of the batch may still get a twin in this run. The
@@ -244,7 +252,11 @@ func (m *Mover) late(ctx context.Context, w *work) (Verdict, error) {
 // compare returns what does not agree between both sides.
 func (m *Mover) compare(ctx context.Context, w *work) (findings []migrate.Finding, err error) {
 	err = m.withMailboxes(ctx, w, func(source migrate.Source, target migrate.Target) error {
-		findings, err = migrate.Compare(ctx, source, target, w.content)
+		if findings, err = migrate.Compare(ctx, source, target, w.content); err != nil {
+			return err
+		}
+		shared, err := m.sharing(w).Compare(ctx, w.pair, source, target)
+		findings = append(findings, shared...)
 		return err
 	})
 	if err != nil {

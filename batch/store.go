@@ -89,6 +89,7 @@ type Journals struct {
 	// migrate.Resolve. Both are a migrate.Ledger.
 	Back    migrate.Journal
 	Changes directory.Journal
+	Lists   Lists // of both sides' folders
 }
 
 // ErrBatchChanged is returned by Store.Plan when a batch of that name is there with

@@ -80,17 +80,31 @@ func (v *Verification) pair(ctx context.Context, move Move) (directory.Pair, []m
 func switched(p Phase) bool { return p == PhaseClean || p == PhaseVerify || p == PhaseDone }
 
 // content compares the mailboxes with what the store says was moved.
-func (v *Verification) content(ctx context.Context, move Move, pair directory.Pair) ([]migrate.Finding, error) {
-	source, closeSource, err := v.Mailboxes.OpenSource(ctx, directory.Source, pair.Source)
+func (v *Verification) content(ctx context.Context, move Move, pair directory.Pair) (findings []migrate.Finding, err error) {
+	journals := v.Store.Journals(Claim{Move: move})
+	err = withPair(ctx, v.Mailboxes, pair, func(source migrate.Source, target migrate.Target) error {
+		if findings, err = migrate.Compare(ctx, source, target, journals.Content); err != nil {
+			return err
+		}
+		shared, err := newSharing(v.Directories, v.Mailboxes, journals.Content, journals.Lists).Compare(ctx, pair, source, target)
+		findings = append(findings, shared...)
+		return err
+	})
+	return findings, err
+}
+
+// withPair runs fn on both mailboxes of the pair and closes them.
+func withPair(ctx context.Context, mailboxes Mailboxes, pair directory.Pair, fn func(migrate.Source, migrate.Target) error) error {
+	source, closeSource, err := mailboxes.OpenSource(ctx, directory.Source, pair.Source)
 	if err != nil {
-		return nil, fmt.Errorf("open the source mailbox: %w", err)
+		return fmt.Errorf("open the source mailbox: %w", err)
 	}
 	// A connection that cannot be closed politely has been closed all the same.
 	defer func() { _ = closeSource.Close() }()
-	target, closeTarget, err := v.Mailboxes.OpenTarget(ctx, directory.Target, pair.Target)
+	target, closeTarget, err := mailboxes.OpenTarget(ctx, directory.Target, pair.Target)
 	if err != nil {
-		return nil, fmt.Errorf("open the target mailbox: %w", err)
+		return fmt.Errorf("open the target mailbox: %w", err)
 	}
 	defer func() { _ = closeTarget.Close() }()
-	return migrate.Compare(ctx, source, target, v.Store.Journals(Claim{Move: move}).Content)
+	return fn(source, target)
 }

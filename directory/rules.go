@@ -17,6 +17,7 @@ type Rule struct {
 
 // Where requirements come from, as Rule.Source has it.
 const (
+	fromACL        = "RFC 4314"
 	fromOwn        = "reforest: nothing lost, doubled or guessed"
 	fromSwitch     = "reforest: the order of the switch"
 	fromADTS       = "MS-ADTS"
@@ -202,6 +203,15 @@ var moveRules = []Rule{
 
 // permissionRules are about rights.
 var permissionRules = []Rule{
+	{"permission.brought", migrate.Note, "Twins were given rights on folders, and entries of the source were taken off the lists.", "", fromACL},
+	{"permission.conflict", migrate.Warn, "Who is denied rights on a folder of the source has them on the target's by itself; they stay.", "Decide which of the two counts.", fromOwn},
+	{"permission.extra", migrate.Warn, "Somebody may use a folder whom nobody of the source's list stands for, and who could not before.", "Ask the owner, or take the rights away.", fromOwn},
+	{"permission.legacy", migrate.Warn, "A name of the source is still on a folder's list at the target.", "Clean the move.", fromOwn},
+	{"permission.missing", migrate.Warn, "Who could use a folder at the source lacks rights on it at the target.", "Clean the move, or set the rights by hand.", fromOwn},
+	{"permission.refused", migrate.Warn, "The target's mail server refused a change of a folder's list.", "Give the migration account the right a (administer), or set the rights by hand.", fromACL},
+	{"permission.unmapped", migrate.Warn, "A name on a folder's list stands for nobody, or for several; it is left as it is.", "Set the rights by hand, if they are needed.", fromOwn},
+	{"permission.unreadable", migrate.Warn, "A folder's list cannot be read; nothing is changed on it.", "Give the migration account the right a (administer).", fromACL},
+	{"permission.unsupported", migrate.Warn, "The target's mail server keeps no access control lists, or does not know a right.", "Turn them on, and clean the move.", fromACL},
 	{"permissions.admin-count", migrate.Warn, "The target is protected, and the directory writes its permissions over.", "Clear adminCount and clean again, or set them on AdminSDHolder.", fromADTS + " 3.1.1.6.1"},
 	{"permissions.ambiguous", migrate.Forbid, "Several objects may be the one that has rights.", "Leave the shared address on one of them.", fromOwn},
 	{"permissions.domain-unknown", migrate.Warn, "The SID of a source domain is not known, so its permissions are not taken for legacy ones.", "List the SID.", fromADTS + " 6.1.6.7"},

@@ -33,6 +33,12 @@ func RollbackCommand(m batch.Move, batchName string) string {
 	return "reforest rollback " + pasted(batchName) + " --only " + whom(m)
 }
 
+// ListsCommand is the command that tells who could use the folders of the old mailbox. It
+// can be pasted as RollbackCommand can.
+func ListsCommand(m batch.Move, batchName string) string {
+	return "reforest journal " + pasted(batchName) + " --only " + whom(m) + " --side source --permissions"
+}
+
 // SwitchCommand is the command that goes on with the switches of a batch. It can be pasted
 // as RollbackCommand can.
 func SwitchCommand(batchName string) string { return "reforest switch " + pasted(batchName) }

@@ -23,6 +23,7 @@ func moveOf(record batch.Record) Move {
 		Started: timeOf(m.StartedAt), Ended: timeOf(m.EndedAt),
 		TotalItems: m.TotalItems, TotalBytes: m.TotalBytes, Items: m.Items, Bytes: m.Bytes,
 		Skipped: m.Skips, SkipLimit: m.BadItemLimit, PassesMade: m.Passes,
+		SharedFolders: record.Shared.Folders, SharedEntries: record.Shared.Entries,
 	}
 	for _, event := range record.Events {
 		report.tell(event)

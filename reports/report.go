@@ -92,6 +92,9 @@ type Move struct {
 	SkipLimit  int64 `json:"skipLimit" xml:"skipLimit,attr"` // skips allowed; -1 is any number
 	PassesMade int   `json:"passesMade" xml:"passesMade,attr"`
 
+	SharedFolders int64 `json:"sharedFolders,omitempty" xml:"sharedFolders,attr,omitempty"` // source folders that others than the owner could use
+	SharedEntries int64 `json:"sharedEntries,omitempty" xml:"sharedEntries,attr,omitempty"` // of others on their lists
+
 	Primary   string `json:"primary" xml:"primary,attr"`              // the forest in which the owner works: source or target
 	KeptUntil Time   `json:"keptUntil,omitzero" xml:"keptUntil,attr"` // when the source forgets the disconnected mailbox
 

@@ -71,6 +71,7 @@ func Run(t *testing.T, options Options) {
 		"changed":          changed,
 		"content fencing":  contentFencing,
 		"directory":        directoryJournal,
+		"lists":            lists,
 		"jobs":             jobs,
 		"begin anew":       beginAnew,
 		"past runs":        pastRuns,

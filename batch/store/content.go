@@ -37,6 +37,7 @@ func (s *Store) Journals(claim batch.Claim) batch.Journals {
 		Content: newContent(s, claim, forth, shared),
 		Back:    newContent(s, claim, back, shared),
 		Changes: &changes{store: s, claim: claim},
+		Lists:   &lists{store: s, claim: claim},
 	}
 }
 

@@ -104,6 +104,9 @@ func recordOf(ctx context.Context, v view, move batch.Move, run batch.RunID) (ba
 	if err != nil {
 		return record, err
 	}
+	if record.Shared, err = selectShared(ctx, v, move.ID, run); err != nil {
+		return record, err
+	}
 	if record.Switch, err = selectSwitch(ctx, v, move.ID, run); err != nil {
 		return record, err
 	}

@@ -20,9 +20,11 @@ func newCleanCommand(env *environment, global *globalOptions) *cobra.Command {
 		Short: "Replace the legacy permissions of those who are moved",
 		Long: `Look once more at the permissions of everyone of the batch who is moved: whoever has
 rights there by an account of the source gets them by the account that stands for it,
-and only then are the explicit entries of the source's domains taken away. A run does
+and only then are the explicit entries of the source's domains taken away. The same is
+done with the access control lists of their folders, where both mail servers keep any:
+names that stand for nobody, or for several, are told and left as they are. A run does
 this at its end; this command does it again, for rights that had to wait for somebody
-else, or that were given since.
+else, or that were given since. --dry-run does not look at folders.
 
 EXIT STATUS
   0 nothing is left; 3 some permissions need a person; 10 usage or configuration;
@@ -84,9 +86,15 @@ func (s *stageRun) clean(ctx context.Context, journal directory.Journal) error {
 	if err := s.conn.directories.Resume(ctx, journal); err != nil {
 		return err
 	}
-	return s.eachMoved(ctx, func(pair directory.Pair) error {
+	return s.eachMoved(ctx, func(move batch.Move, pair directory.Pair) error {
 		plan, err := s.cleanOne(ctx, journal, pair)
 		if err != nil {
+			return err
+		}
+		if len(plan.Forbidden()) == 0 {
+			plan.Findings = append(plan.Findings, s.cleanFolders(ctx, move, pair)...)
+		}
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		staged := batch.Staged{PersonPlan: directory.PersonPlan{Pair: pair, Plan: plan}}
@@ -116,10 +124,26 @@ func (s *stageRun) cleanOne(ctx context.Context, journal directory.Journal, pair
 	return whole, nil
 }
 
+// cleanFolders replaces the legacy entries on the lists of the mailbox's folders. The old
+// mail server may be gone by now: that is a finding, and no reason to stop.
+func (s *stageRun) cleanFolders(ctx context.Context, move batch.Move, pair directory.Pair) []migrate.Finding {
+	sharing := batch.Resharing{Directories: s.conn.directories, Store: s.store, Mailboxes: s.conn.mailboxes}
+	findings, err := sharing.Clean(ctx, move, pair)
+	if err == nil {
+		return findings
+	}
+	unread := migrate.Finding{
+		Rule: batch.PermissionUnreadable, Severity: migrate.Warn, Whom: pair.Source.String(),
+		What: "who may use the folders was not looked at: " + err.Error(),
+		Mend: "See that both mail servers can be reached, and clean the move again.",
+	}
+	return append(findings, unread)
+}
+
 // cleanDryRun prints the first half of what cleaning would change, on which the second
 // depends, and names what is kept.
 func (s *stageRun) cleanDryRun(ctx context.Context) error {
-	err := s.eachMoved(ctx, func(pair directory.Pair) error {
+	err := s.eachMoved(ctx, func(_ batch.Move, pair directory.Pair) error {
 		p, err := s.conn.directories.PlanTwinRights(ctx, pair)
 		if err == nil && len(p.Changes) == 0 {
 			p, err = s.conn.directories.PlanStrip(ctx, pair)
@@ -139,7 +163,7 @@ func (s *stageRun) cleanDryRun(ctx context.Context) error {
 
 // eachMoved calls fn with everyone of the batch whose mailbox is at the target, until the
 // operator asks to stop.
-func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error) error {
+func (s *stageRun) eachMoved(ctx context.Context, fn func(batch.Move, directory.Pair) error) error {
 	for _, move := range s.scope.moves {
 		if move.State != batch.Moved && move.State != batch.MovedWithSkips {
 			s.count.leave(fmt.Sprintf("%s, and not moved yet", move.State))
@@ -150,7 +174,7 @@ func (s *stageRun) eachMoved(ctx context.Context, fn func(directory.Pair) error)
 		}
 		pair, err := s.moved(ctx, move)
 		if err == nil {
-			err = fn(pair)
+			err = fn(move, pair)
 		}
 		switch {
 		case err != nil && concernsOne(err):

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"reforest/batch/store"
 	"reforest/directory"
 	"reforest/internal/lab"
+	"reforest/internal/lab/imapd"
 	"reforest/reports"
 )
 
@@ -79,6 +81,9 @@ func runDemo(ctx context.Context, env *environment, options *demoOptions) (err e
 		return err
 	}
 	if err := asScripted(ctx, c); err != nil {
+		return fmt.Errorf("the rehearsal did not end as scripted: %w", err)
+	}
+	if err := asShared(world); err != nil {
 		return fmt.Errorf("the rehearsal did not end as scripted: %w", err)
 	}
 	return tryNext(env, options)
@@ -156,6 +161,22 @@ func demoRows() string {
 		fmt.Fprintf(&rows, "%s,%s\n", p.Mail(), lab.TargetDatabase)
 	}
 	return rows.String()
+}
+
+// asShared checks that the delegate can open the folder in its new place, by a name of the
+// target, and that nobody else can.
+func asShared(world *lab.World) error {
+	owner, delegate := lab.People()[0].Mail(), lab.Delegate().Mail()
+	for _, f := range world.Target.Mail.Snapshot(owner) {
+		if !slices.Equal(f.Path, lab.SharedFolder()) {
+			continue
+		}
+		if want := []imapd.Grant{{Who: delegate, Rights: "lrs"}}; !slices.Equal(f.Grants, want) {
+			return fmt.Errorf("folder %q of %s is open to %v, want %v", f.Path, owner, f.Grants, want)
+		}
+		return nil
+	}
+	return fmt.Errorf("%s has no folder %q at the target", owner, lab.SharedFolder())
 }
 
 // asScripted checks that everything has ended as the rehearsal's script has it.

@@ -20,6 +20,7 @@ type journalOptions struct {
 	only   []string
 	side   string
 	undo   bool
+	lists  bool
 	format string
 }
 
@@ -27,12 +28,16 @@ func newJournalCommand(env *environment, global *globalOptions) *cobra.Command {
 	options := &journalOptions{globalOptions: global}
 	cmd := &cobra.Command{
 		Use:   "journal [BATCH] --side source|target",
-		Short: "Write the directory changes on record, as LDIF or JSON",
+		Short: "Write the directory changes on record, as LDIF or JSON, or who could use which folder",
 		Long: `Write to standard output what was changed in one forest: by the moves of a batch and their
 rollbacks, or by those of them whom --only names; without a batch everything on record,
 staging and cleaning included, but for what "stage --undo" has taken back. The oldest comes
 first. With --undo the way back is written instead, the newest first. Only what is known to have been carried out is on
 record; passwords are not.
+
+With --permissions it is written instead who could use which folders of that side: what
+their access control lists said when they were first looked at, and before each change
+that was made to them since.
 
 LDIF is what ldapmodify takes. To give a forest back what a batch changed in it, when
 nothing else can:
@@ -49,7 +54,7 @@ tells the difference.
 
 EXIT STATUS
   0 written; 1 there is no store; 10 usage or configuration`,
-		Example: "  reforest journal tonight --side source\n  reforest journal tonight --only anna.berg@alpine.example --side target --undo\n  reforest journal --side target --format json",
+		Example: "  reforest journal tonight --side source\n  reforest journal tonight --only anna.berg@alpine.example --side target --undo\n  reforest journal --side target --format json\n  reforest journal tonight --side source --permissions",
 		Args:    between(0, 1, "at most one batch"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runJournal(cmd.Context(), env, options, args)
@@ -58,6 +63,7 @@ EXIT STATUS
 	cmd.Flags().StringArrayVar(&options.only, "only", nil, "of the batch `WHO` alone, by any name that status knows; several: repeat it, or separate them by commas")
 	cmd.Flags().StringVar(&options.side, "side", "", "which forest's changes: source or target")
 	cmd.Flags().BoolVar(&options.undo, "undo", false, "write what leads back, the newest first")
+	cmd.Flags().BoolVar(&options.lists, "permissions", false, "write what the folders' access control lists said, a line for each entry")
 	cmd.Flags().StringVarP(&options.format, "format", "f", "ldif", "ldif or json")
 	return cmd
 }
@@ -74,6 +80,9 @@ func runJournal(ctx context.Context, env *environment, options *journalOptions, 
 		if err != nil {
 			return err
 		}
+		if options.lists {
+			return writeLists(ctx, env.stdout, options, st, ids)
+		}
 		return writeJournal(env.stdout, options, st.Carried(ctx, ids...))
 	})
 }
@@ -87,6 +96,8 @@ func (o *journalOptions) fit(args []string) error {
 		return fmt.Errorf("no format %q; there are ldif and json", o.format)
 	case o.undo && o.format == "json":
 		return errors.New("--undo is written as LDIF alone; JSON has what stood there before in each change")
+	case o.undo && o.lists:
+		return errors.New("--undo is of directory changes; --permissions says what there was and does not put it back")
 	case len(o.only) > 0 && len(args) == 0:
 		return errors.New("--only names people of a batch; give the batch, too")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type person struct {
 	move    batch.Move
 	facts   []batch.Fact
+	shared  batch.Shared
 	working bool // a run is at work on the batch
 	now     time.Time
 }
@@ -21,7 +23,11 @@ type person struct {
 // personOf reads what every run of the move did of its switch.
 func personOf(ctx context.Context, st *store.Store, move batch.Move, working bool) (person, error) {
 	events, err := st.Switch(ctx, move.ID)
-	return person{move, batch.Timeline(events), working, time.Now()}, err
+	if err != nil {
+		return person{}, err
+	}
+	shared, err := st.Shared(ctx, move.ID)
+	return person{move, batch.Timeline(events), shared, working, time.Now()}, err
 }
 
 // lines answers "have I been moved?" in the first, and tells the switch in the others.
@@ -32,6 +38,10 @@ func (p person) lines() []string {
 	}
 	if deadline := p.deadline(); deadline != "" {
 		lines = append(lines, upperFirst(deadline)+": "+p.rollback())
+	}
+	if p.shared.Folders > 0 {
+		lines = append(lines, fmt.Sprintf("Folders of the old mailbox that others could use: %d, with %d entries: %s",
+			p.shared.Folders, p.shared.Entries, reports.ListsCommand(p.move, string(p.move.Batch))))
 	}
 	for i, line := range lines {
 		lines[i] = printable(line)
@@ -91,6 +101,9 @@ func (p person) line() map[string]any {
 		if !at.IsZero() {
 			line[name] = at
 		}
+	}
+	if p.shared.Folders > 0 {
+		line["shared_folders"], line["shared_entries"] = p.shared.Folders, p.shared.Entries
 	}
 	if len(p.facts) > 0 {
 		line["facts"] = factLines(p.facts)

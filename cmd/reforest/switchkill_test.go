@@ -124,6 +124,7 @@ func newTheatre(t *testing.T, dying string) *theatre {
 	r.edit(t, "moves: 4", "moves: 1") // one step after the other, so that the nth is nearly always the same
 	r.edit(t, "shut_out: []", "shut_out: [http, mapi, pop3]")
 	linked(t, r)
+	delegates(t, r)
 	return &theatre{rehearsal: r, dying: dying}
 }
 
@@ -144,6 +145,22 @@ func linked(t *testing.T, r *rehearsal) {
 	} {
 		mod := directory.Mod{Op: directory.ReplaceValues, Attr: attr, Values: [][]byte{[]byte(value)}}
 		if err := d.SeedChange(found.DN, mod); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// delegates shares Anna's inbox with two whose twins are to have it, and leaves an entry at
+// the target that is to be replaced.
+func delegates(t *testing.T, r *rehearsal) {
+	t.Helper()
+	legacy := "legacy-" + string(r.SIDOf("tom.schmidt"))
+	for _, err := range []error{
+		r.Source.Mail.SetGrant("anna.berg@alpine.test", imapd.Grant{Who: "finance@alpine.test", Rights: "lr"}, "INBOX"),
+		r.Source.Mail.SetGrant("anna.berg@alpine.test", imapd.Grant{Who: legacy, Rights: "lrs"}, "INBOX"),
+		r.Target.Mail.SetGrant("anna.berg@alpine.test", imapd.Grant{Who: legacy, Rights: "lrw"}, "INBOX"),
+	} {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -256,6 +273,7 @@ func (s *theatre) entries(t *testing.T) int64 {
 type ending struct {
 	Directories both
 	Mail        map[string][]string // by side and owner: folder, flags and body of each message
+	Shared      []string            // who may use the folder that is shared
 	States      map[string]batch.State
 }
 
@@ -264,6 +282,12 @@ func (s *theatre) end(t *testing.T, want batch.State) ending {
 	e := ending{
 		Directories: both{s.Source.Directory.Dump(made...), s.Target.Directory.Dump(made...)},
 		Mail:        map[string][]string{}, States: map[string]batch.State{},
+		Shared: grantsOn(s.Target.Mail, "anna.berg@alpine.test", "INBOX"),
+	}
+	if want == batch.Moved {
+		if diff := cmp.Diff([]string{"finance@alpine.test lr", "tom.schmidt@alpine.test lrsw"}, e.Shared); diff != "" {
+			t.Error(diff)
+		}
 	}
 	for _, mail := range theFour() {
 		e.Mail["source "+mail] = letters(s.Source.Mail.Snapshot(mail))

@@ -27,7 +27,8 @@ func newVerifyCommand(env *environment, global *globalOptions) *cobra.Command {
 		Long: `Compare both directories again for everyone of a batch that has begun, whenever that was:
 whoever is moved by the rules of a whole move, whoever is only staged by those of staging,
 attribute by attribute against what would be planned now. With --content the mailboxes of
-those who are moved are compared with the record of what was copied as well, item by item.
+those who are moved are compared with the record of what was copied as well, item by item,
+and so is who could use which folder before and can now.
 The batch is named by its file or by its name. Nothing is changed.
 
 EXIT STATUS
@@ -121,7 +122,8 @@ func printVerified(env *environment, options *verifyOptions, findings []migrate.
 // forbids something, or a comparison found it. Other warnings are about what is known,
 // such as rights that wait for somebody who is not moved yet.
 func disagrees(f migrate.Finding) bool {
-	return f.Severity == migrate.Forbid || f.Severity == migrate.Warn && strings.HasPrefix(f.Rule, "verify.")
+	compared := strings.HasPrefix(f.Rule, "verify.") || f.Rule == batch.PermissionMissing || f.Rule == batch.PermissionLegacy
+	return f.Severity == migrate.Forbid || f.Severity == migrate.Warn && compared
 }
 
 func agreement(left int) string {

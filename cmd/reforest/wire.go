@@ -218,17 +218,26 @@ func newMailServer(env *environment, c *config, side string, m mailConfig) (mail
 // of returns the configuration for one person's mailbox.
 func (s mailServer) of(person *directory.Recipient) imap.Config {
 	c := s.Config
+	c.Mailbox = person.Login(s.loginAttr())
+	return c
+}
+
+// loginAttr returns the directory's name of the attribute that names the mailbox.
+func (s mailServer) loginAttr() string {
 	switch s.attribute {
 	case "alias":
-		c.Mailbox = person.Alias
+		return "mailNickname"
 	case "sam":
-		c.Mailbox = person.Sam
+		return "sAMAccountName"
 	case "upn":
-		c.Mailbox = person.UPN
-	default:
-		c.Mailbox = string(person.Mail)
+		return "userPrincipalName"
 	}
-	return c
+	return "mail"
+}
+
+// Logins is batch.LoginNames'.
+func (m *mailboxes) Logins() directory.Logins {
+	return directory.Logins{Source: m.source.loginAttr(), Target: m.target.loginAttr()}
 }
 
 // OpenSource is batch.Mailboxes'.

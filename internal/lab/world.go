@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"reforest/directory"
@@ -320,6 +321,9 @@ func (w *World) fillMail() error {
 			}
 		}
 	}
+	if err := w.Source.Mail.SetGrant(w.people[0].Mail(), imapd.Grant{Who: Delegate().legacyDN(), Rights: "lrs"}, SharedFolder()...); err != nil {
+		return err
+	}
 	return w.Source.Mail.Put(Torn().Mail(), imapd.Folder{Path: []string{"INBOX"}, Messages: []imapd.Message{corrupt(Torn())}})
 }
 
@@ -333,6 +337,16 @@ func (w *World) planFaults() error {
 		User: PushedBack().Mail(), Op: imapd.Append, Pass: 3, Times: 1, Code: "UNAVAILABLE", Text: "Server is busy, come back later",
 	})
 	return nil
+}
+
+// SharedFolder is the path of the first person's folder that the Delegate may read.
+func SharedFolder() []string { return []string{"Projekte", "2009 – Zürich"} }
+
+// Delegate returns who may read the SharedFolder, and stands on its list by a
+// legacyExchangeDN of the source.
+func Delegate() Person {
+	people := People()
+	return people[slices.IndexFunc(people, func(p Person) bool { return p.Alias == "tom.schmidt" })]
 }
 
 // Torn returns whose mailbox holds the item that cannot be moved.

@@ -211,6 +211,22 @@ CREATE TABLE skips (
 CREATE UNIQUE INDEX skips_standing ON skips (move_id, way, folder_id, item_id) WHERE mended_at = 0;
 CREATE INDEX skips_by_move ON skips (move_id, way, id);
 
+-- What folders' access control lists said before they were changed; the first row of a
+-- folder is how it was found.
+CREATE TABLE lists (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    move_id   TEXT NOT NULL,
+    side      TEXT NOT NULL, -- source or target
+    folder_id TEXT NOT NULL,
+    path      TEXT NOT NULL, -- of the source folder
+    run_id    TEXT NOT NULL,
+    epoch     BIGINT NOT NULL,
+    at        BIGINT NOT NULL,
+    others    BIGINT NOT NULL, -- entries that are not the owner's
+    grants    TEXT NOT NULL
+);
+CREATE INDEX lists_by_folder ON lists (move_id, side, folder_id, id);
+
 -- Directory work that is not part of a move: staging, undoing, cleaning.
 CREATE TABLE jobs (
     id       TEXT NOT NULL PRIMARY KEY,

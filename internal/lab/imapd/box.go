@@ -23,6 +23,7 @@ type folder struct {
 	validity   uint32
 	uidNext    imap.UID
 	messages   []*message
+	grants     []Grant // everybody's but the owner's; replaced, never changed in place
 }
 
 // A message never changes but for its flags.

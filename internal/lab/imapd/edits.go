@@ -8,8 +8,14 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 )
 
+// errOthers refuses a change of somebody else's folder.
+var errOthers = refusal(imap.ResponseCodeNoPerm, "The folder is another user's")
+
 // Store is STORE.
 func (s *session) Store(w *imapserver.FetchWriter, set imap.NumSet, change *imap.StoreFlags, _ *imap.StoreOptions) error {
+	if s.others {
+		return errOthers
+	}
 	s.server.mu.Lock()
 	for _, m := range s.pick(set) {
 		m.message.flags = changedFlags(m.flags, change)
@@ -42,6 +48,9 @@ func changedFlags(have []imap.Flag, change *imap.StoreFlags) []imap.Flag {
 
 // Expunge removes what is flagged \Deleted, and of that only uids if they are given.
 func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *imap.UIDSet) error {
+	if s.others {
+		return errOthers
+	}
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	s.remove(func(m *message) bool {
@@ -84,6 +93,9 @@ func (s *session) copy(set imap.NumSet, name string) (*imap.CopyData, []numbered
 
 // Move is MOVE (RFC 6851).
 func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, name string) error {
+	if s.others {
+		return errOthers
+	}
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	data, picked, err := s.copy(set, name)

@@ -106,7 +106,7 @@ func between(n, start, stop, last uint32) bool {
 // it befalls.
 func (s *session) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *imap.FetchOptions) error {
 	s.server.mu.Lock()
-	if slices.ContainsFunc(options.BodySection, func(b *imap.FetchItemBodySection) bool { return !b.Peek }) {
+	if !s.others && slices.ContainsFunc(options.BodySection, func(b *imap.FetchItemBodySection) bool { return !b.Peek }) {
 		for _, m := range s.pick(set) {
 			m.message.flags = tidyFlags(append(m.message.flags, imap.FlagSeen))
 		}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/emersion/go-imap/v2"
@@ -53,8 +54,8 @@ func (s *Server) offersQuota() bool {
 	return !s.config.StartTLS && !slices.Contains(s.config.Without, imap.CapQuota)
 }
 
-// A quotaListener adds QUOTA (RFC 9208) to what the IMAP library understands, which has
-// no place for further commands.
+// A quotaListener adds QUOTA (RFC 9208) and ACL (RFC 4314) to what the IMAP library
+// understands, which has no place for further commands.
 type quotaListener struct {
 	net.Listener
 	server *Server
@@ -69,7 +70,7 @@ func (l quotaListener) Accept() (net.Conn, error) {
 	return &quotaConn{Conn: conn, server: l.server, in: bufio.NewReader(conn)}, nil
 }
 
-// A quotaConn answers GETQUOTAROOT itself and passes on everything else. The library
+// A quotaConn answers GETQUOTAROOT and the commands of ACL itself and passes on everything else. The library
 // reads a command only when it has answered the one before, so that the answers do not
 // mix.
 type quotaConn struct {
@@ -113,8 +114,13 @@ func (c *quotaConn) nextLine() error {
 	}
 	command := !c.within
 	c.within = false
-	if m := getQuotaRoot.FindSubmatch(line); command && m != nil && c.user.Load() != nil {
-		return c.answer(string(m[1]))
+	if command && c.user.Load() != nil {
+		if m := getQuotaRoot.FindSubmatch(line); m != nil && c.server.offersQuota() {
+			return c.answer(string(m[1]))
+		}
+		if m := aclCommand.FindSubmatch(line); m != nil && c.server.offersACL() {
+			return c.answerACL(string(m[1]), strings.ToUpper(string(m[2])), line)
+		}
 	}
 	if m := literalEnd.FindSubmatch(line); m != nil {
 		c.literal, _ = strconv.ParseInt(string(m[1]), 10, 63)
@@ -141,12 +147,23 @@ func (c *quotaConn) answer(tag string) error {
 	return err
 }
 
-// Write adds QUOTA to the capabilities that are told after the login.
+// moreCaps names what the library does not know of.
+func (s *Server) moreCaps() (caps string) {
+	if s.offersQuota() {
+		caps += " QUOTA"
+	}
+	if s.offersACL() {
+		caps += " ACL RIGHTS=texk"
+	}
+	return caps
+}
+
+// Write adds QUOTA and ACL to the capabilities that are told after the login.
 func (c *quotaConn) Write(p []byte) (int, error) {
 	if c.user.Load() == nil || !saysCaps.Match(p) {
 		return c.Conn.Write(p)
 	}
-	told := bytes.Replace(p, []byte("IMAP4rev1"), []byte("IMAP4rev1 QUOTA"), 1)
+	told := bytes.Replace(p, []byte("IMAP4rev1"), []byte("IMAP4rev1"+c.server.moreCaps()), 1)
 	if _, err := c.Conn.Write(told); err != nil {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ type Folder struct {
 	SpecialUse  string // RFC 6154 attribute such as \Sent; "" if none
 	UIDValidity uint32 // in snapshots only
 	Messages    []Message
+	Grants      []Grant // who else may do what with it, in the order of giving
 }
 
 // A Message is one message of a folder.
@@ -51,6 +52,9 @@ func (s *Server) Put(user string, want Folder) error {
 	if want.SpecialUse != "" {
 		f.specialUse = imap.MailboxAttr(want.SpecialUse)
 	}
+	for _, g := range want.Grants {
+		f.set(g)
+	}
 	for i, m := range want.Messages {
 		if _, err := s.add(f, m.Body, m.Received, imapFlags(m.Flags)); err != nil {
 			return fmt.Errorf("put message %d into folder %q: %w", i, want.Path, err)
@@ -78,7 +82,7 @@ func (s *Server) Snapshot(user string) []Folder {
 	for _, f := range b.folders {
 		snap := Folder{
 			Path: strings.Split(f.name, string(s.config.Delimiter)), Subscribed: b.subscribed[f.name], Container: f.container,
-			SpecialUse: string(f.specialUse), UIDValidity: f.validity,
+			SpecialUse: string(f.specialUse), UIDValidity: f.validity, Grants: f.grants,
 		}
 		for _, m := range f.messages {
 			snap.Messages = append(snap.Messages, Message{

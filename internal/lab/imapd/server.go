@@ -87,7 +87,7 @@ func (s *Server) serve() {
 	} else {
 		listener = tls.NewListener(listener, secure)
 	}
-	if s.offersQuota() {
+	if s.offersQuota() || s.offersACL() {
 		listener = quotaListener{listener, s}
 		options.InsecureAuth = true // the library does not see that TLS lies below
 	}

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"crypto/subtle"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -16,6 +17,7 @@ type session struct {
 	user   string
 	box    *box
 	folder *folder    // the selected one
+	others bool       // it is somebody else's, and only read
 	view   []*message // what the client believes it holds, by sequence number
 }
 
@@ -91,9 +93,14 @@ func (s *session) enter(user string, admins map[string]string, who, password str
 	return nil
 }
 
-// Namespace is one personal namespace without a prefix (RFC 2342).
+// Namespace is one personal namespace without a prefix, and ~user/ for others' folders,
+// which are opened by name and not listed (RFC 2342).
 func (s *session) Namespace() (*imap.NamespaceData, error) {
-	return &imap.NamespaceData{Personal: []imap.NamespaceDescriptor{{Delim: s.server.config.Delimiter}}}, nil
+	delim := s.server.config.Delimiter
+	return &imap.NamespaceData{
+		Personal: []imap.NamespaceDescriptor{{Delim: delim}},
+		Other:    []imap.NamespaceDescriptor{{Prefix: "~", Delim: delim}},
+	}, nil
 }
 
 // mustFind returns a folder that holds messages.
@@ -110,9 +117,13 @@ func (s *session) Select(name string, _ *imap.SelectOptions) (*imap.SelectData, 
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	f, err := s.mustFind(name, imap.ResponseCodeNonExistent)
+	if theirs := s.foreign(name); theirs != nil {
+		f, err = theirs, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	s.others = !slices.Contains(s.box.folders, f)
 	s.folder, s.view = f, append([]*message(nil), f.messages...)
 	flags := []imap.Flag{imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagSeen, imap.FlagDraft}
 	return &imap.SelectData{
