@@ -2,19 +2,14 @@ package imaptest
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"text/template"
-	"time"
 )
 
 // A Dovecot is a real server of the test's own. Every user name has an empty
@@ -26,6 +21,35 @@ type Dovecot struct {
 	Admin         string // master user, who may open every mailbox
 	AdminPassword string
 	Password      string // of every user
+	Conf          string // the configuration file, for doveadm -c
+	Mail          string // the directory with a directory for every user
+
+	*Process
+}
+
+// A DovecotConfig says how a Dovecot differs from StartDovecot's.
+type DovecotConfig struct {
+	Separator string // of the hierarchy; default "/"
+	Quota     string // the most that a mailbox may hold, as Dovecot spells it: 100k; default is no limit
+	Durable   bool   // mail_fsync = optimized, which is Dovecot's own default; default never, which is quick
+	// Maildir keeps mail in the format of that name. The default is mdbox, which is faster,
+	// but whose repair after SIGKILL brings back messages that had been deleted or had never
+	// been confirmed.
+	Maildir bool
+}
+
+func (c DovecotConfig) location(dir string) string {
+	if c.Maildir {
+		return "maildir:" + dir + "/mail/%u/Maildir:LAYOUT=fs:INBOX=" + dir + "/mail/%u/Maildir/INBOX"
+	}
+	return "mdbox:" + dir + "/mail/%u"
+}
+
+func (c DovecotConfig) fsync() string {
+	if c.Durable {
+		return "optimized"
+	}
+	return "never"
 }
 
 // dovecotConf is a Dovecot 2.3 without a user database. The master user is looked
@@ -40,11 +64,11 @@ protocols = imap
 ssl = required
 ssl_cert = <{{.Dir}}/cert.pem
 ssl_key = <{{.Dir}}/key.pem
-mail_location = mdbox:{{.Dir}}/mail/%u
+mail_location = {{.Location}}
 mail_uid = nobody
 mail_gid = {{.Group}}
 first_valid_uid = 1
-mail_fsync = never
+mail_fsync = {{.Fsync}}
 mail_max_userip_connections = 200
 auth_mechanisms = plain login
 auth_master_user_separator = *
@@ -104,18 +128,22 @@ plugin {
 // mailboxes' user.
 func StartDovecot(t testing.TB, separator string) *Dovecot {
 	t.Helper()
-	return startDovecot(t, separator, "")
+	return StartDovecotWith(t, DovecotConfig{Separator: separator})
 }
 
 // StartDovecotWithQuota starts a Dovecot whose mailboxes hold no more than the quota, as
 // Dovecot spells it: 100k.
 func StartDovecotWithQuota(t testing.TB, quota string) *Dovecot {
 	t.Helper()
-	return startDovecot(t, "/", quota)
+	return StartDovecotWith(t, DovecotConfig{Quota: quota})
 }
 
-func startDovecot(t testing.TB, separator, quota string) *Dovecot {
+// StartDovecotWith is StartDovecot with everything that can be chosen.
+func StartDovecotWith(t testing.TB, config DovecotConfig) *Dovecot {
 	t.Helper()
+	if config.Separator == "" {
+		config.Separator = "/"
+	}
 	binary := findDovecot(t)
 	// Not t.TempDir: its parent is closed to others, and a socket's path is short.
 	dir, err := os.MkdirTemp("", "dovecot")
@@ -127,15 +155,20 @@ func startDovecot(t testing.TB, separator, quota string) *Dovecot {
 	d := &Dovecot{
 		Address: "127.0.0.1:" + port, ClearAddress: "127.0.0.1:" + clearPort,
 		Admin: "mover", AdminPassword: "mover-secret", Password: "own-secret",
+		Conf: filepath.Join(dir, "dovecot.conf"), Mail: filepath.Join(dir, "mail"),
 	}
 	cert := NewCert(t)
 	d.CAFile = cert.CertFile
 	layOut(t, dir, cert, d)
 	writeConf(t, dir, map[string]string{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": separator, "Quota": quota,
+		"Port": port, "ClearPort": clearPort, "Separator": config.Separator, "Quota": config.Quota,
+		"Location": config.location(dir), "Fsync": config.fsync(),
 	})
-	run(t, binary, dir, d, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
+	d.Process = runServer(t, &Process{
+		name: "Dovecot", command: func() *exec.Cmd { return exec.Command(binary, "-F", "-c", d.Conf) },
+		address: d.Address, log: func() string { return readLog(dir) },
+	})
 	return d
 }
 
@@ -203,55 +236,6 @@ func writeConf(t testing.TB, dir string, values map[string]string) {
 	var conf bytes.Buffer
 	must(t, template.Must(template.New("dovecot").Parse(dovecotConf)).Execute(&conf, values))
 	must(t, os.WriteFile(filepath.Join(dir, "dovecot.conf"), conf.Bytes(), 0o644))
-}
-
-// run starts the server, waits until it answers, and stops it at the test's end.
-func run(t testing.TB, binary, dir string, d *Dovecot, settings *tls.Config) {
-	t.Helper()
-	process := exec.Command(binary, "-F", "-c", filepath.Join(dir, "dovecot.conf"))
-	keepRunning(t, "Dovecot", process, d.Address, settings, func() string { return readLog(dir) })
-}
-
-// keepRunning starts a server in the foreground, waits until it answers, and stops
-// it at the test's end.
-func keepRunning(t testing.TB, name string, process *exec.Cmd, address string, settings *tls.Config, log func() string) {
-	t.Helper()
-	var output bytes.Buffer
-	process.Stdout, process.Stderr = &output, &output
-	ownGroup(process)
-	must(t, process.Start())
-	exited := make(chan struct{})
-	go func() {
-		_ = process.Wait()
-		close(exited)
-	}()
-	t.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGTERM)
-		<-exited
-	})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for !answers(ctx, address, settings) {
-		select {
-		case <-exited:
-			t.Fatalf("%s does not start: %s\n%s", name, output.String(), log())
-		case <-ctx.Done():
-			t.Fatalf("%s does not answer: %s", name, log())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func answers(ctx context.Context, address string, settings *tls.Config) bool {
-	dialer := tls.Dialer{Config: settings}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = conn.Close() }()
-	greeting := make([]byte, 4)
-	_, err = conn.Read(greeting)
-	return err == nil && strings.HasPrefix(string(greeting), "* OK")
 }
 
 func readLog(dir string) string {
