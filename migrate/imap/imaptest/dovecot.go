@@ -158,7 +158,7 @@ func StartDovecotWith(t testing.TB, config DovecotConfig) *Dovecot {
 		Conf: filepath.Join(dir, "dovecot.conf"), Mail: filepath.Join(dir, "mail"),
 	}
 	cert := NewCert(t)
-	d.CAFile = cert.CertFile
+	d.CAFile = filepath.Join(dir, "cert.pem") // readable for Dovecot too, as a client
 	layOut(t, dir, cert, d)
 	writeConf(t, dir, map[string]string{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
@@ -170,6 +170,17 @@ func StartDovecotWith(t testing.TB, config DovecotConfig) *Dovecot {
 		address: d.Address, log: func() string { return readLog(dir) },
 	})
 	return d
+}
+
+// Wipe deletes all mail. Nobody may be logged in who is to go on.
+func (d *Dovecot) Wipe(t testing.TB) {
+	t.Helper()
+	d.KillSessions(t, "imap")
+	mailboxes, err := os.ReadDir(d.Mail)
+	must(t, err)
+	for _, mailbox := range mailboxes {
+		must(t, os.RemoveAll(filepath.Join(d.Mail, mailbox.Name())))
+	}
 }
 
 func findDovecot(t testing.TB) string {
