@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,11 +58,7 @@ func newRace(b *testing.B) *race {
 			b.Skipf("%s is not installed", name)
 		}
 	}
-	people, crowded := corpus.People(), corpus.Crowded()
-	if os.Getenv("REFOREST_BENCH") == "small" {
-		people, crowded = corpus.Small(), corpus.Crowded()
-		crowded.Messages = 5_000
-	}
+	people, crowded := corpora(b)
 	durable := imaptest.DovecotConfig{Durable: true}
 	r := &race{
 		b: b, people: corpus.New(people), crowded: corpus.New(crowded),
@@ -71,6 +68,23 @@ func newRace(b *testing.B) *race {
 	r.servers.way = r.servers.target.Address
 	r.fill(slices.Concat(r.people, r.crowded))
 	return r
+}
+
+// corpora are what is moved: all of it, or the percentage that REFOREST_BENCH says.
+func corpora(b *testing.B) (people, crowded corpus.Config) {
+	people, crowded = corpus.People(), corpus.Crowded()
+	asked := os.Getenv("REFOREST_BENCH")
+	if asked == "" {
+		return people, crowded
+	}
+	percent, err := strconv.Atoi(asked)
+	if err != nil || percent < 1 || percent > 100 {
+		b.Fatalf("REFOREST_BENCH=%q: want 1 to 100 percent", asked)
+	}
+	people.Mailboxes = max(1, people.Mailboxes*percent/100)
+	people.Messages = people.Messages * percent / 100
+	crowded.Messages = crowded.Messages * percent / 100
+	return people, crowded
 }
 
 // fill makes the source, once for all.

@@ -13,3 +13,5 @@ func ownGroup(*exec.Cmd) {}
 func killGroup(*exec.Cmd) error { return errors.ErrUnsupported }
 
 func killChildren(*exec.Cmd, string) (int, error) { return 0, errors.ErrUnsupported }
+
+func groupLives(*exec.Cmd) bool { return false }

@@ -23,6 +23,12 @@ func killGroup(process *exec.Cmd) error {
 	return syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
 }
 
+// groupLives reports whether any process of a group is left, be it one that nobody has
+// waited for.
+func groupLives(process *exec.Cmd) bool {
+	return syscall.Kill(-process.Process.Pid, 0) == nil
+}
+
 // killChildren kills the children of a process that bear a name, as Linux's /proc
 // lists them.
 func killChildren(process *exec.Cmd, name string) (n int, err error) {

@@ -34,9 +34,11 @@ func TestMain(m *testing.M) {
 type job struct {
 	Store          string // the SQLite file, made where there is none
 	Users          []string
+	Suffix         string // of the target's user names
 	Source, Target side
 	Workers        int    // mailboxes at once
 	Profile        string // file for a CPU profile; "" is none
+	Tell           bool   // print a line whenever a chunk has been written
 }
 
 // A side is a server as a mover sees it.
@@ -157,15 +159,26 @@ func (j job) one(ctx context.Context, user string, journal migrate.Journal) erro
 		return fmt.Errorf("open the source of %s: %w", user, err)
 	}
 	defer closing(source)
-	target, err := imap.OpenTarget(ctx, j.Target.mailbox(user))
+	target, err := imap.OpenTarget(ctx, j.Target.mailbox(user+j.Suffix))
 	if err != nil {
 		return fmt.Errorf("open the target of %s: %w", user, err)
 	}
 	defer closing(target)
-	if _, err := migrate.Copy(ctx, source, target, journal, migrate.Options{Progress: func(migrate.Summary) {}}); err != nil {
+	if _, err := migrate.Copy(ctx, source, target, journal, migrate.Options{Progress: j.teller()}); err != nil {
 		return fmt.Errorf("copy %s: %w", user, err)
 	}
 	return nil
+}
+
+// teller prints a line for every chunk that a pass over one mailbox has written.
+func (j job) teller() func(migrate.Summary) {
+	var brought int64
+	return func(s migrate.Summary) {
+		if j.Tell && s.Brought > brought {
+			fmt.Println(s.Brought)
+		}
+		brought = s.Brought
+	}
 }
 
 // closing closes what cannot fail to be closed in any way that matters here.

@@ -72,6 +72,11 @@ func (p *Process) Kill(t testing.TB) {
 	t.Helper()
 	must(t, killGroup(p.running))
 	<-p.exited
+	// Until the last one is gone, the ports are taken. One that nobody has waited for yet
+	// holds none, so this wait has an end.
+	for end := time.Now().Add(5 * time.Second); groupLives(p.running) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	p.running = nil
 }
 
