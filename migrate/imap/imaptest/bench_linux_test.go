@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func newRace(b *testing.B) *race {
 	durable := imaptest.DovecotConfig{Durable: true}
 	r := &race{
 		b: b, people: corpus.New(people), crowded: corpus.New(crowded),
-		servers: servers{source: imaptest.StartDovecotWith(b, durable), target: imaptest.StartDovecotWith(b, durable), profiles: os.Getenv("REFOREST_BENCH_PROFILES")},
+		servers: servers{source: imaptest.StartDovecotWith(b, durable), target: imaptest.StartDovecotWith(b, durable)},
 		want:    map[string][]imaptest.Shelf{}, costs: map[string][]cost{}, size: map[string]size{},
 	}
 	r.servers.way = r.servers.target.Address
@@ -175,11 +176,14 @@ func (r *race) compete(discipline string, t tool, mailboxes []corpus.Mailbox) st
 }
 
 func (r *race) measure(discipline string, t tool, mailboxes []corpus.Mailbox, dir string) {
+	key := discipline + " " + t.name
+	if profiles := os.Getenv("REFOREST_BENCH_PROFILES"); profiles != "" {
+		r.servers.profile = filepath.Join(profiles, fmt.Sprintf("%s-%d.prof", discipline, len(r.costs[key])))
+	}
 	c, err := t.run(r.b, r.servers, users(mailboxes), dir)
 	if err != nil {
-		r.b.Fatalf("%s, %s: %v", discipline, t.name, err)
+		r.b.Fatalf("%s: %v", key, err)
 	}
-	key := discipline + " " + t.name
 	r.costs[key] = append(r.costs[key], c)
 	r.size[key] = r.sizeOf(t, mailboxes)
 	r.say("%-18s %7.2f s, CPU %6.2f s, RSS %4.0f MB", key, c.seconds, c.cpu, c.rss)

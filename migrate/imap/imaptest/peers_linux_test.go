@@ -21,7 +21,7 @@ const atOnce = 4
 type servers struct {
 	source, target *imaptest.Dovecot
 	way            string // where movers find the target: its address, or that of a proxy to it
-	profiles       string // directory for CPU profiles of reforest; "" is none
+	profile        string // file for a CPU profile of reforest; "" is none
 }
 
 // A tool brings the mailboxes of these users to the target. dir is for what it has to
@@ -44,12 +44,9 @@ var (
 // runReforest runs the mover under test.
 func runReforest(b *testing.B, s servers, users []string, dir string) (cost, error) {
 	j := job{
-		Store: filepath.Join(dir, "reforest.db"), Users: users, Workers: atOnce,
+		Store: filepath.Join(dir, "reforest.db"), Users: users, Workers: atOnce, Profile: s.profile,
 		Source: side{Address: s.source.Address, CAFile: s.source.CAFile, Admin: s.source.Admin, Password: s.source.AdminPassword},
 		Target: side{Address: s.way, CAFile: s.target.CAFile, Admin: s.target.Admin, Password: s.target.AdminPassword},
-	}
-	if s.profiles != "" {
-		j.Profile = filepath.Join(s.profiles, fmt.Sprintf("cpu-%s-%d.prof", b.Name(), len(users)))
 	}
 	command, err := j.command(b.Context())
 	if err != nil {
