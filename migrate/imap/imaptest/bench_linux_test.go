@@ -63,7 +63,7 @@ func newRace(b *testing.B) *race {
 	durable := imaptest.DovecotConfig{Durable: true}
 	r := &race{
 		b: b, people: corpus.New(people), crowded: corpus.New(crowded),
-		servers: servers{source: imaptest.StartDovecotWith(b, durable), target: imaptest.StartDovecotWith(b, durable)},
+		servers: servers{source: imaptest.NewDovecot(b, durable), target: imaptest.NewDovecot(b, durable)},
 		want:    map[string][]imaptest.Shelf{}, costs: map[string][]cost{}, size: map[string]size{},
 	}
 	r.servers.way = r.servers.target.Address

@@ -36,6 +36,8 @@ type DovecotConfig struct {
 	// but whose repair after SIGKILL brings back messages that had been deleted or had never
 	// been confirmed.
 	Maildir bool
+	ACL     bool   // access control lists are kept
+	More    string // lines behind all others of the configuration
 }
 
 func (c DovecotConfig) location(dir string) string {
@@ -120,6 +122,17 @@ plugin {
   quota_grace = 0
 }
 {{end}}
+{{if .ACL}}
+mail_plugins = acl
+protocol imap {
+  mail_plugins = acl imap_acl
+}
+plugin {
+  acl = vfile
+  acl_user = %u
+}
+{{end}}
+{{.More}}
 `
 
 // StartDovecot starts a Dovecot with the given hierarchy separator and stops it
@@ -128,18 +141,30 @@ plugin {
 // mailboxes' user.
 func StartDovecot(t testing.TB, separator string) *Dovecot {
 	t.Helper()
-	return StartDovecotWith(t, DovecotConfig{Separator: separator})
+	return NewDovecot(t, DovecotConfig{Separator: separator})
 }
 
 // StartDovecotWithQuota starts a Dovecot whose mailboxes hold no more than the quota, as
 // Dovecot spells it: 100k.
 func StartDovecotWithQuota(t testing.TB, quota string) *Dovecot {
 	t.Helper()
-	return StartDovecotWith(t, DovecotConfig{Quota: quota})
+	return NewDovecot(t, DovecotConfig{Quota: quota})
 }
 
-// StartDovecotWith is StartDovecot with everything that can be chosen.
-func StartDovecotWith(t testing.TB, config DovecotConfig) *Dovecot {
+// StartDovecotWithACL starts a Dovecot that keeps access control lists.
+func StartDovecotWithACL(t testing.TB) *Dovecot {
+	t.Helper()
+	return NewDovecot(t, DovecotConfig{ACL: true})
+}
+
+// StartDovecotWith starts a Dovecot whose configuration ends with more.
+func StartDovecotWith(t testing.TB, more string) *Dovecot {
+	t.Helper()
+	return NewDovecot(t, DovecotConfig{More: more})
+}
+
+// NewDovecot is StartDovecot with everything that can be chosen.
+func NewDovecot(t testing.TB, config DovecotConfig) *Dovecot {
 	t.Helper()
 	if config.Separator == "" {
 		config.Separator = "/"
@@ -160,9 +185,9 @@ func StartDovecotWith(t testing.TB, config DovecotConfig) *Dovecot {
 	cert := NewCert(t)
 	d.CAFile = filepath.Join(dir, "cert.pem") // readable for Dovecot too, as a client
 	layOut(t, dir, cert, d)
-	writeConf(t, dir, map[string]string{
+	writeConf(t, dir, map[string]any{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": config.Separator, "Quota": config.Quota,
+		"Port": port, "ClearPort": clearPort, "Separator": config.Separator, "Quota": config.Quota, "ACL": config.ACL, "More": config.More,
 		"Location": config.location(dir), "Fsync": config.fsync(),
 	})
 	d.Process = runServer(t, &Process{
@@ -242,7 +267,7 @@ func layOut(t testing.TB, dir string, cert Cert, d *Dovecot) {
 	must(t, os.Chown(mail, uid, -1))
 }
 
-func writeConf(t testing.TB, dir string, values map[string]string) {
+func writeConf(t testing.TB, dir string, values map[string]any) {
 	t.Helper()
 	var conf bytes.Buffer
 	must(t, template.Must(template.New("dovecot").Parse(dovecotConf)).Execute(&conf, values))

@@ -103,7 +103,7 @@ func TestPour(t *testing.T) {
 	for name, config := range map[string]imaptest.DovecotConfig{"mdbox": {Durable: true}, "maildir": {Maildir: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, mailbox := imaptest.StartDovecotWith(t, config), corpus.New(corpus.Small())[0]
+			server, mailbox := imaptest.NewDovecot(t, config), corpus.New(corpus.Small())[0]
 			account := owner(server, mailbox.User)
 			pour(t, account, mailbox)
 			before := account.Inventory(t, "")

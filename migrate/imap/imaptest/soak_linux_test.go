@@ -118,7 +118,7 @@ func killServer(w *world, _ *moving) bool {
 }
 
 func dovecotWorld(t *testing.T, weapons ...weapon) *world {
-	source, target := imaptest.StartDovecot(t, "/"), imaptest.StartDovecotWith(t, imaptest.DovecotConfig{Maildir: true})
+	source, target := imaptest.StartDovecot(t, "/"), imaptest.NewDovecot(t, imaptest.DovecotConfig{Maildir: true})
 	return &world{
 		t: t, source: source, target: target.Process, session: "imap", weapons: weapons,
 		side:     side{Address: target.Address, CAFile: target.CAFile, Admin: target.Admin, Password: target.AdminPassword},
@@ -162,7 +162,7 @@ func (w *world) round(n, most int) (kills int) {
 	j := w.newRound(n)
 	for finished := false; !finished && kills < most; {
 		var hit bool
-		if hit, finished = w.disturb(j); hit {
+		if hit, finished = w.disturb(j, kills > 0); hit {
 			kills++
 			w.tally.kills.Add(1)
 		}
@@ -187,22 +187,27 @@ func (w *world) newRound(n int) job {
 	return j
 }
 
-// disturb starts a mover and kills at some moment. finished: the mover came to its end.
-func (w *world) disturb(j job) (hit, finished bool) {
+// disturb starts a mover and kills at some moment. again: an earlier one has left work to
+// be looked at. finished: the mover came to its end.
+func (w *world) disturb(j job, again bool) (hit, finished bool) {
 	m := w.start(j)
-	if w.moment(m) {
+	if w.moment(m, again) {
 		hit = w.weapons[rand.IntN(len(w.weapons))](w, m)
 	}
 	return hit, w.ended(m, hit)
 }
 
 // moment waits for some moment: most often after a few chunks, and now and then at any
-// time, such as while the mover finds out what the last one has left. It reports whether
-// the mover is still at work.
-func (w *world) moment(m *moving) bool {
-	left, timer := 1+rand.IntN(1+w.chunks/4), (<-chan time.Time)(nil)
+// time near the beginning, such as while the mover finds out what the last one has left.
+// It reports whether the mover is still at work.
+func (w *world) moment(m *moving, again bool) bool {
+	left, timer := 1+rand.IntN(1+w.chunks/6), (<-chan time.Time)(nil)
 	if rand.IntN(4) == 0 {
-		timer = time.After(time.Duration(rand.Int64N(int64(migrate.DefaultGrace + time.Second))))
+		beginning := time.Second
+		if again {
+			beginning += migrate.DefaultGrace
+		}
+		timer = time.After(rand.N(beginning))
 	}
 	lines := m.lines
 	for {
@@ -212,7 +217,7 @@ func (w *world) moment(m *moving) bool {
 				return false
 			}
 			if left--; left == 0 && timer == nil {
-				timer = time.After(time.Duration(rand.IntN(50)) * time.Millisecond)
+				timer = time.After(rand.N(50 * time.Millisecond))
 			}
 		case <-timer:
 			return true
@@ -272,6 +277,7 @@ func (w *world) compare(j job) {
 		}
 		missing, extra := surplus(listing(w.before[user]), listing(held))
 		if w.session == "imap" {
+			w.compareFolders(user+j.Suffix, w.before[user], held)
 			var unnamed int
 			missing, extra, unnamed = pairUnnamed(missing, extra)
 			w.tally.unnamed.Add(int64(unnamed))
@@ -285,6 +291,13 @@ func (w *world) compare(j job) {
 			w.tally.touched.Add(1)
 			w.t.Errorf("the source of %s has changed (-before +after):\n%.2000s", user, diff)
 		}
+	}
+}
+
+// compareFolders: a Cyrus makes folders of its own above those that hold mail.
+func (w *world) compareFolders(user string, source, target []imaptest.Shelf) {
+	if missing, extra := surplus(folders(source), folders(target)); len(missing)+len(extra) > 0 {
+		w.t.Errorf("%s lacks the folders %q and has %q too many", user, missing, extra)
 	}
 }
 
