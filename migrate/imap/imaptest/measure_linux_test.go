@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -128,4 +129,22 @@ func peakOf(pid int) int64 {
 		return 0
 	}
 	return kilobytes
+}
+
+// A process of 64 MB is measured as that, whatever the one that started it holds.
+func TestSpend(t *testing.T) {
+	t.Parallel()
+	dd := func() *exec.Cmd {
+		return exec.CommandContext(t.Context(), "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=30")
+	}
+	c, err := spend(t.Context(), 2, dd(), dd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.rss < 64 || c.rss > 200 || c.cpu <= 0 || c.seconds <= 0 {
+		t.Errorf("two processes of 64 MB each took %+v", c)
+	}
+	if _, err := spend(t.Context(), 1, exec.CommandContext(t.Context(), "sh", "-c", "echo in vain; exit 3")); err == nil || !strings.Contains(err.Error(), "in vain") {
+		t.Errorf("got %v, want what the failing command said", err)
+	}
 }
