@@ -22,6 +22,8 @@ type Cyrus struct {
 	CAFile        string
 	Admin         string // opens every mailbox by SASL PLAIN
 	AdminPassword string
+
+	*Process
 }
 
 const cyrusConf = `START {
@@ -84,10 +86,14 @@ func StartCyrus(t testing.TB, root string) *Cyrus {
 	values := map[string]string{"Dir": dir, "Bin": bin, "Port": port, "Admin": c.Admin}
 	layOutCyrus(t, dir, cert, values)
 	c.addAdmin(t, root, dir)
-	process := exec.Command(filepath.Join(bin, "master"), "-C", dir+"/imapd.conf", "-M", dir+"/cyrus.conf", "-p", dir+"/pid")
-	process.Env = cyrusEnv(root)
-	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
-	keepRunning(t, "Cyrus", process, c.Address, settings, func() string { return "it logs to syslog" })
+	c.Process = runServer(t, &Process{
+		name: "Cyrus", address: c.Address, log: func() string { return "it logs to syslog" },
+		command: func() *exec.Cmd {
+			process := exec.Command(filepath.Join(bin, "master"), "-C", dir+"/imapd.conf", "-M", dir+"/cyrus.conf", "-p", dir+"/pid")
+			process.Env = cyrusEnv(root)
+			return process
+		},
+	})
 	return c
 }
 
