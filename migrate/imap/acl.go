@@ -73,7 +73,7 @@ func (s *session) Lists(ctx context.Context, folders []string) ([]migrate.List, 
 // readLists fills in the lists, all of which are asked for before the first is read.
 func (c *Conn) readLists(ctx context.Context, lists []migrate.List) error {
 	told := make([]bool, len(lists))
-	commands := make([]aclCommand, len(lists))
+	commands := make([]sending, len(lists))
 	for i := range lists {
 		list := &lists[i]
 		list.Shared, list.Known = true, c.knownRights()
@@ -84,9 +84,9 @@ func (c *Conn) readLists(ctx context.Context, lists []migrate.List) error {
 			}
 			return err
 		}
-		commands[i] = aclCommand{op: "imap.GetACL", handle: handle, parts: []part{raw("GETACL "), astring(list.Folder)}}
+		commands[i] = sending{op: "imap.GetACL", handle: handle, parts: []part{raw("GETACL "), astring(list.Folder)}}
 	}
-	answers, err := c.burst(ctx, commands)
+	answers, err := c.answers(ctx, commands)
 	if err != nil {
 		return err
 	}
@@ -106,34 +106,15 @@ func (c *Conn) readLists(ctx context.Context, lists []migrate.List) error {
 	return nil
 }
 
-// An aclCommand is one command of several that are sent together.
-type aclCommand struct {
-	op     string
-	handle handler
-	parts  []part
-}
-
-// burst sends the commands and then reads all answers. What was not understood beside an
-// answer is for the handlers to notice: they have not been told. An error is one after which
-// the connection is of no more use.
-func (c *Conn) burst(ctx context.Context, commands []aclCommand) ([]status, error) {
-	var under []*sent
-	for _, command := range commands {
-		s, err := c.send(ctx, command.op, command.handle, command.parts...)
-		if err != nil {
-			return nil, err
-		}
-		under = append(under, s)
-	}
-	answers := make([]status, len(under))
-	for i, s := range under {
-		answer, err := s.wait(ctx)
-		if err != nil && (c.broken || ctx.Err() != nil) {
-			return nil, err
-		}
-		answers[i] = answer
-	}
-	return answers, nil
+// answers sends the commands together. What was not understood beside an answer is for the
+// handlers to notice: they have not been told.
+func (c *Conn) answers(ctx context.Context, commands []sending) ([]status, error) {
+	answers := make([]status, len(commands))
+	err := c.burst(ctx, commands, func(i int, s status, _ error) error {
+		answers[i] = s
+		return nil
+	})
+	return answers, err
 }
 
 // aclLine reads the folder and its identifiers with their rights (RFC 4314 3.6). An empty
@@ -195,14 +176,14 @@ func (s *session) Amend(ctx context.Context, amends []migrate.Amend) ([]error, e
 
 func (c *Conn) amend(ctx context.Context, amends []migrate.Amend) ([]error, error) {
 	refused := make([]error, len(amends))
-	var commands []aclCommand
+	var commands []sending
 	var of []int // which change each command is
 	for i, a := range amends {
 		if refused[i] = c.sayable(a.Grant, a.Off); refused[i] == nil {
 			commands, of = append(commands, c.amendCommand(a, a.Grant.Rights)), append(of, i)
 		}
 	}
-	answers, err := c.burst(ctx, commands)
+	answers, err := c.answers(ctx, commands)
 	if err != nil {
 		return nil, err
 	}
@@ -222,12 +203,12 @@ func (c *Conn) amend(ctx context.Context, amends []migrate.Amend) ([]error, erro
 	return refused, nil
 }
 
-func (c *Conn) amendCommand(a migrate.Amend, rights migrate.Rights) aclCommand {
+func (c *Conn) amendCommand(a migrate.Amend, rights migrate.Rights) sending {
 	if a.Off || rights == "" {
-		return aclCommand{op: "imap.DeleteACL", parts: []part{raw("DELETEACL "), astring(a.Folder), raw(" "), identifier(a.Grant)}}
+		return sending{op: "imap.DeleteACL", parts: []part{raw("DELETEACL "), astring(a.Folder), raw(" "), identifier(a.Grant)}}
 	}
 	parts := []part{raw("SETACL "), astring(a.Folder), raw(" "), identifier(a.Grant), raw(" "), astring(c.spelt(rights))}
-	return aclCommand{op: "imap.SetACL", parts: parts}
+	return sending{op: "imap.SetACL", parts: parts}
 }
 
 // identifier spells whom a grant is about, as one string whatever it holds.
@@ -286,8 +267,8 @@ func (c *Conn) listRights(ctx context.Context, a migrate.Amend) (can migrate.Rig
 		}
 		return err
 	}
-	command := aclCommand{"imap.ListRights", handle, []part{raw("LISTRIGHTS "), astring(a.Folder), raw(" "), identifier(a.Grant)}}
-	_, err = c.burst(ctx, []aclCommand{command})
+	command := sending{"imap.ListRights", handle, []part{raw("LISTRIGHTS "), astring(a.Folder), raw(" "), identifier(a.Grant)}}
+	_, err = c.answers(ctx, []sending{command})
 	return can, err
 }
 
@@ -319,7 +300,7 @@ func (c *Conn) myRights(ctx context.Context, folder string) (mine migrate.Rights
 		}
 		return err
 	}
-	_, err = c.burst(ctx, []aclCommand{{"imap.MyRights", handle, []part{raw("MYRIGHTS "), astring(folder)}}})
+	_, err = c.answers(ctx, []sending{{"imap.MyRights", handle, []part{raw("MYRIGHTS "), astring(folder)}}})
 	return mine, err
 }
 

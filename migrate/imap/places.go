@@ -9,9 +9,6 @@ import (
 
 var _ migrate.Placer = (*Target)(nil)
 
-// burstMost is how many commands of a burst are on their way together.
-const burstMost = 100
-
 // PutFolders places the folders one after another as PutFolder does, and takes the
 // answers to most of its commands from bursts that were sent ahead: one of CREATE, and
 // one of SUBSCRIBE and STATUS.
@@ -76,9 +73,9 @@ func (c *Conn) createAhead(ctx context.Context, n *names, want []migrate.Wanted,
 	for _, command := range commands {
 		sends = append(sends, sending{op: "imap.Create", parts: command.parts()})
 	}
-	err := c.burst(ctx, sends, func(i int, s status) error {
+	err := c.burst(ctx, sends, func(i int, s status, err error) error {
 		n.asked[commands[i]] = s
-		return nil
+		return err
 	})
 	return seen, err
 }
@@ -96,41 +93,6 @@ func (n *names) forget() {
 		}
 	}
 	clear(n.asked)
-}
-
-// A sending is a command of a burst.
-type sending struct {
-	op     string
-	handle handler
-	parts  []part
-}
-
-// burst sends the commands, many at a time, and hands over their answers in order.
-func (c *Conn) burst(ctx context.Context, sends []sending, answered func(i int, s status) error) error {
-	for start := 0; start < len(sends); start += burstMost {
-		var way []*sent
-		for _, one := range sends[start:min(start+burstMost, len(sends))] {
-			s, err := c.send(ctx, one.op, one.handle, one.parts...)
-			if err != nil {
-				return err
-			}
-			way = append(way, s)
-		}
-		var failed error
-		for i, s := range way {
-			answer, err := s.wait(ctx)
-			if err == nil {
-				err = answered(start+i, answer)
-			}
-			if failed == nil {
-				failed = err
-			}
-		}
-		if failed != nil {
-			return failed
-		}
-	}
-	return nil
 }
 
 // settleIn subscribes to the folders and finds out where they stand.
@@ -156,7 +118,12 @@ func (t *Target) settleIn(ctx context.Context, c *Conn, want []migrate.Wanted, s
 			})
 		}
 	}
-	err := c.burst(ctx, sends, func(i int, s status) error { return takes[i](s) })
+	err := c.burst(ctx, sends, func(i int, s status, err error) error {
+		if err != nil {
+			return err
+		}
+		return takes[i](s)
+	})
 	if err != nil {
 		return nil, err
 	}
