@@ -70,6 +70,11 @@ func TestCompressedOnCyrus(t *testing.T) {
 	corpus := []migratetest.Folder{{Path: []string{"INBOX"}, Messages: migratetest.Corpus()[0].Messages}}
 	mendHeaders(corpus)
 	w.target.Fill(t, corpus)
+	if c, err := imap.Dial(t.Context(), from); err != nil || !c.Offers("COMPRESS=DEFLATE") {
+		t.Fatalf("this Cyrus does not compress: %v", err)
+	} else if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 	reads, writes, done := open(t, from, to)
 	defer done()
 	if _, err := migrate.Copy(t.Context(), reads, writes, migratetest.NewJournal(), migrate.Options{Grace: -1}); err != nil {

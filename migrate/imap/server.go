@@ -28,7 +28,8 @@ type Limits struct {
 	Patience          time.Duration // for which a login waits until another connection is closed; 0 is 30 s
 
 	// Notify is told when the server takes fewer connections than before, or one more
-	// is tried again: how many (0 is any number) and why. nil is nobody.
+	// is tried again: how many (0 is any number) and why. It must not ask the Server
+	// anything. nil is nobody.
 	Notify func(connections int, reason string)
 }
 
