@@ -15,7 +15,7 @@ func (t *Target) writeAndFind(ctx context.Context, ref migrate.Ref, items []*mig
 	if err != nil {
 		return nil, err
 	}
-	done, mixed, err := t.write(ctx, ref, items)
+	done, mixed, err := t.writeAll(ctx, ref, items)
 	if err != nil {
 		return done, err
 	}

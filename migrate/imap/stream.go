@@ -47,7 +47,7 @@ func (t *Target) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.It
 	t.writings = append(t.writings, w)
 	if !c.Offers("LITERAL+") {
 		var mixed bool
-		w.done, mixed, w.err = t.write(ctx, ref, items)
+		w.done, mixed, w.err = t.writeAll(ctx, ref, items)
 		t.end(ctx, w, mixed)
 		return w, nil
 	}

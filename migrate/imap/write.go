@@ -29,12 +29,16 @@ func (t *Target) Write(ctx context.Context, ref migrate.Ref, items []*migrate.It
 	if !t.tells(c) {
 		return t.writeAndFind(ctx, ref, items)
 	}
-	done, _, err := t.write(ctx, ref, items)
+	return t.write(ctx, ref, items)
+}
+
+func (t *Target) write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
+	done, _, err := t.writeAll(ctx, ref, items)
 	return done, err
 }
 
-// write reports, too, whether something was appended behind what comes after it.
-func (t *Target) write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (done []migrate.Done, mixed bool, err error) {
+// writeAll reports, too, whether something was appended behind what comes after it.
+func (t *Target) writeAll(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (done []migrate.Done, mixed bool, err error) {
 	for len(items) > 0 {
 		n, written, again, err := t.writeSome(ctx, string(ref), items)
 		done, mixed = append(done, written...), mixed || again
