@@ -56,7 +56,7 @@ func steps(t *testing.T) []step {
 		},
 		func(ctx context.Context, c *Conn) error { _, err := target(c).Mark(ctx, "INBOX"); return err },
 		func(ctx context.Context, c *Conn) error {
-			_, _, err := target(c).write(ctx, "INBOX", []*migrate.Item{item})
+			_, err := target(c).write(ctx, "INBOX", []*migrate.Item{item})
 			return err
 		},
 		func(ctx context.Context, c *Conn) error { _, _, err := target(c).Room(ctx); return err },
