@@ -139,7 +139,8 @@ func TestAnAnswerThatIsNoStatus(t *testing.T) {
 func TestALiteralThatLacksBytes(t *testing.T) {
 	t.Parallel()
 	for wire, whole := range map[string]bool{
-		"(BODY[] {5}\r\nhello)": true, "(BODY[] {5}\r\nhello UID 7)": true, "((BODY[] {5}\r\nhello) (X))": true, "(BODY[] {5}\r\nhel)\r\nr7 OK done": false,
+		"(BODY[] {5}\r\nhello)": true, "(BODY[] {5}\r\nhello UID 7)": true, "(BODY[] {5}\r\nhello FLAGS ())": true, "(BODY[] {5}\r\nhell 7 FLAGS ())": false,
+		"((BODY[] {5}\r\nhello) (X))": false, "(BODY[] {5}\r\nhel)\r\nr7 OK done": false,
 		"(BODY[] {5}\r\nhell)\r\nr7 OK done": false, "(BODY[] {5}\r\nhello": false,
 	} {
 		x := lexerOf("* 1 FETCH " + wire + "\r\n")

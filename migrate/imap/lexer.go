@@ -38,6 +38,10 @@ type lexer struct {
 	literal int64          // bytes of the literal after line; -1 if there is none
 	budget  int            // bytes this response may still take in memory
 	open    *literalReader // the literal that is being streamed, if any
+
+	// bodyLast says that a message's body has to be the last of what is told of it. So one
+	// that is not as long as announced is known by what follows it, with near certainty.
+	bodyLast bool
 }
 
 // start reads the first text of the next response. After errTooLong the text's beginning
@@ -168,7 +172,7 @@ func (x *lexer) accept(c byte) bool {
 // openLiteral begins to stream the literal after the line, which must have been
 // read to its end.
 func (x *lexer) openLiteral() *literalReader {
-	x.open = &literalReader{r: x.r, left: x.literal}
+	x.open = &literalReader{r: x.r, left: x.literal, last: x.bodyLast}
 	return x.open
 }
 
@@ -208,6 +212,7 @@ func (x *lexer) memoryLiteral() (string, error) {
 type literalReader struct {
 	r    *bufio.Reader
 	left int64
+	last bool // nothing may follow it in its list
 	err  error
 }
 
@@ -230,8 +235,8 @@ func (l *literalReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// follows looks at what comes behind the literal: the list goes on, or ends and with it
-// the line.
+// follows looks at what comes behind the literal: the list ends and with it the line, or,
+// unless the literal has to be its last, goes on with another item.
 func (l *literalReader) follows() error {
 	next, err := l.r.Peek(2)
 	switch {
@@ -239,8 +244,21 @@ func (l *literalReader) follows() error {
 		return io.ErrUnexpectedEOF
 	case err != nil:
 		return err
-	case next[0] == ' ', next[0] == ')' && strings.IndexByte("\r\n )", next[1]) >= 0:
+	case next[0] == ')' && (next[1] == '\r' || next[1] == '\n'):
+		return nil
+	case next[0] == ' ' && !l.last && l.itemFollows():
 		return nil
 	}
 	return fmt.Errorf("%w: a literal is not as long as announced", errSyntax)
+}
+
+// fetchItems are what may be told of a message behind its body.
+var fetchItems = []string{" UID ", " FLAGS (", " INTERNALDATE ", " RFC822.SIZE ", " MODSEQ (", " SAVEDATE ", " EMAILID ", " THREADID ", " X-"}
+
+// itemFollows reports whether the list goes on with the name of an item.
+func (l *literalReader) itemFollows() bool {
+	return slices.ContainsFunc(fetchItems, func(name string) bool {
+		next, err := l.r.Peek(len(name))
+		return err == nil && strings.EqualFold(string(next), name)
+	})
 }

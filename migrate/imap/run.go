@@ -63,6 +63,8 @@ type window struct {
 func (r *reader) flow(ctx context.Context, uids []uint32) (done int, err error) {
 	f := &flow{reader: r, uids: uids, bytes: firstWindow}
 	r.known = map[uint32]fetched{}
+	r.conn.lex.bodyLast = true
+	defer func() { r.conn.lex.bodyLast = false }()
 	for {
 		if err == nil {
 			err = f.ask(ctx)
