@@ -3,6 +3,8 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // A changes is what has become of the items of one folder. nil is a folder in which
@@ -13,9 +15,9 @@ type changes struct {
 	gone  map[ItemID]bool
 }
 
-// of returns the item's flags, if they are told of, and whether it is gone. An item
-// without an ID is found by its digest only.
-func (c *changes) of(item ItemID) (now []string, told, gone bool) {
+// take returns the item's flags, if they are told of, and whether it is gone. What is told
+// of and never taken is in no pair. An item without an ID is found by its digest only.
+func (c *changes) take(item ItemID) (now []string, told, gone bool) {
 	if item == "" {
 		return nil, false, true
 	}
@@ -23,6 +25,7 @@ func (c *changes) of(item ItemID) (now []string, told, gone bool) {
 		return nil, false, false
 	}
 	now, told = c.flags[item]
+	delete(c.flags, item)
 	return now, told, c.gone[item] || c.every && !told
 }
 
@@ -94,4 +97,28 @@ func (p *pass) changesIn(ctx context.Context, f knownFolder) (found *changes, re
 		}
 	}
 	return found, renumbered, nil
+}
+
+// reappear has a folder read from its beginning in which something shows again that was
+// gone: a source may list a folder as empty for once, and what it forgot then lies before
+// the cursor.
+func (p *pass) reappear(ctx context.Context, folders []knownFolder, all map[FolderID]*changes) error {
+	for i := range folders {
+		f := &folders[i]
+		found := all[f.ID]
+		if found == nil || f.since == "" {
+			continue
+		}
+		for some := range slices.Chunk(slices.Collect(maps.Keys(found.flags)), lookItems) {
+			written, err := p.journal.Written(ctx, f.ID, some)
+			if err != nil {
+				return fmt.Errorf("look into the ledger: %w", err)
+			}
+			if slices.ContainsFunc(written, func(d Done) bool { return d.Gone }) {
+				f.since = ""
+				break
+			}
+		}
+	}
+	return nil
 }

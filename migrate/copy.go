@@ -47,8 +47,9 @@ type Options struct {
 	// Delete makes a pass that follows delete at the target what is gone at the source and
 	// has not come up elsewhere in it, where the target still holds it as it was written.
 	// Of a folder that is gone as a whole or was numbered anew, and of one with more than
-	// 100 items of which more than half are gone, nothing is deleted. It is for as long as
-	// nobody works in the target mailbox.
+	// 100 items of which more than half are gone, nothing is deleted; nor of any while the
+	// move has skips, since what is gone may be what could not be read where it is now. It
+	// is for as long as nobody works in the target mailbox.
 	Delete bool
 
 	// Stop is asked between chunks, on the goroutine that called Copy. True ends the pass

@@ -85,7 +85,9 @@
 //	new, equal to something gone        that is moved to where the new one is
 //	other flags                         gets them, unless somebody changed it
 //	gone, and equal to nothing new      is left, and counted; with Options.Delete it is
-//	                                    deleted, unless somebody changed it
+//	                                    deleted, unless somebody changed it or the move
+//	                                    has skips: it may be one of those
+//	there again, after it was deleted   is written again
 //
 // How a folder stood (FolderState.Seen) is noted at the end of the pass, when everything
 // that follows from its changes is committed: what is gone from one folder may come up in

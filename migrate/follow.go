@@ -89,7 +89,7 @@ func (p *pass) follow() error {
 		return errors.New("follow the owner: the journal is no Ledger, or the source no Looker or no Changer")
 	}
 	p.following = &following{
-		ledger: ledger, looker: looker, changer: changer, trusts: p.Delete,
+		ledger: ledger, looker: looker, changer: changer,
 		lost: map[Digest][]Pair{}, held: map[FolderID]int64{}, gone: map[FolderID]bool{}, vanished: map[FolderID]bool{},
 	}
 	return nil
@@ -102,6 +102,7 @@ func (p *pass) survey(ctx context.Context, folders []knownFolder) error {
 	if p.following == nil {
 		return nil
 	}
+	p.following.trusts = p.Delete && p.sum.Skips == 0 // else nobody deletes, see mayDelete
 	changes, err := p.changes(ctx, folders)
 	if err != nil || len(changes) == 0 {
 		return err
@@ -125,6 +126,9 @@ func (p *pass) survey(ctx context.Context, folders []knownFolder) error {
 		}
 	}
 	slices.Sort(p.following.known)
+	if err := p.reappear(ctx, folders, changes); err != nil {
+		return err
+	}
 	return p.reflag(ctx, changed)
 }
 
@@ -132,7 +136,7 @@ func (p *pass) survey(ctx context.Context, folders []knownFolder) error {
 func (f *following) judge(pair Pair, changes *changes) (flagged, bool) {
 	f.known = append(f.known, pair.Digest.head())
 	f.held[pair.Folder]++
-	now, told, gone := changes.of(pair.Item)
+	now, told, gone := changes.take(pair.Item)
 	if gone {
 		f.lose(pair)
 		return flagged{}, false

@@ -19,6 +19,7 @@ type watched struct {
 	asked map[string]int
 	hide  string // a folder that is not listed
 	anew  string // a folder of which every item has another ID
+	blank string // a folder that is said to hold nothing
 }
 
 func watch(m *memory.Mailbox) *watched {
@@ -28,6 +29,11 @@ func watch(m *memory.Mailbox) *watched {
 func (s *watched) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	s.asked["folders"]++
 	all, err := s.Source.Folders(ctx)
+	for i, f := range all {
+		if string(f.ID) == s.blank {
+			all[i].Items, all[i].State = 0, "blank"
+		}
+	}
 	return slices.DeleteFunc(all, func(f migrate.Folder) bool { return string(f.ID) == s.hide }), err
 }
 
@@ -35,6 +41,9 @@ func (s *watched) Changes(ctx context.Context, f migrate.FolderID, since migrate
 	s.asked["changes"]++
 	return func(yield func(migrate.Change, error) bool) {
 		for change, err := range s.Source.Changes(ctx, f, since, seen) {
+			if !change.Every && s.blank == string(f) {
+				continue
+			}
 			change.Renumbered = change.Every && s.anew == string(f)
 			if !yield(change, err) {
 				return

@@ -200,6 +200,7 @@ type Journal interface {
 	// Commit closes the intent: what is in done has been written or skipped, what
 	// is not has to be sent again. A second commit of an intent is an error.
 	Commit(ctx context.Context, id IntentID, done []Done) error
-	// Written returns what the ledger holds of the items asked for.
+	// Written returns what the ledger holds of the items asked for, also of those that
+	// are Gone.
 	Written(ctx context.Context, folder FolderID, items []ItemID) ([]Done, error)
 }

@@ -198,13 +198,15 @@ func (r *reader) drop() {
 	}
 }
 
+// without returns the items that are not written. One that was gone and shows again is not:
+// the target has deleted it meanwhile.
 func without(items []ItemID, written []Done) []ItemID {
 	if len(written) == 0 {
 		return items
 	}
 	have := make(map[ItemID]bool, len(written))
 	for _, d := range written {
-		have[d.Item] = true
+		have[d.Item] = !d.Gone
 	}
 	var missing []ItemID
 	for _, id := range items {

@@ -49,10 +49,11 @@ func (f *following) nowhere() map[FolderID]bool {
 }
 
 // mayDelete reports whether what is lost can be deleted. It may have come up where this
-// pass has not looked: in a folder that it passed over, or that is new since; or as an
-// item that could not be read. Then the next pass decides.
+// pass has not looked: in a folder that it passed over, or that is new since, or in one
+// where it was gone again; then the next pass decides. Or as an item that could not be
+// read, in this pass or before: as long as the move has skips, a person decides.
 func (p *pass) mayDelete(ctx context.Context, folders []knownFolder, lost map[FolderID][]Pair) (bool, error) {
-	if !p.Delete || len(lost) == 0 || p.sum.Skipped > 0 || p.sum.Gone > 0 {
+	if !p.Delete || len(lost) == 0 || p.sum.Skips > 0 || p.sum.Gone > 0 {
 		return false, nil
 	}
 	now, err := p.source.Folders(ctx)
