@@ -107,15 +107,22 @@ func (s *Source) changes(ctx context.Context, folder string, since migrate.Curso
 	if err != nil && !errors.Is(err, errSyntax) {
 		return nil, 0, err
 	}
-	renumbered := last.uidValidity != 0 && last.uidValidity != sel.uidValidity || seen.uidValidity != 0 && seen.uidValidity != sel.uidValidity
-	answered := err == nil && answer.ok()
-	if !answered || !found.every && (renumbered || !found.suffices(sel, seen, c.qresync)) {
+	if err != nil || !answer.ok() || !found.every && (differs(last, seen, sel) || !found.suffices(sel, seen, c.qresync)) {
 		found, err = c.every(ctx, sel)
 	}
+	if err == nil && found.short(sel) {
+		sel, found, err = c.everyAgain(ctx, folder)
+	}
 	if err == nil {
-		found.renumbered = renumbered
+		found.renumbered = differs(last, seen, sel)
 	}
 	return found, sel.uidValidity, err
+}
+
+// differs reports whether the folder has another UIDVALIDITY than when it was read or seen,
+// if it was.
+func differs(last place, seen folderState, sel selection) bool {
+	return last.uidValidity != 0 && last.uidValidity != sel.uidValidity || seen.uidValidity != 0 && seen.uidValidity != sel.uidValidity
 }
 
 // drain waits for commands whose answers do not matter any more.
@@ -130,11 +137,8 @@ func drain(ctx context.Context, all ...*sent) error {
 
 // suffices reports whether the list says everything that has changed since seen.
 func (l *changeList) suffices(sel selection, seen folderState, qresync bool) bool {
-	switch {
-	case sel.modSeq == 0 || l.lost: // NOMODSEQ: nothing numbers the changes (RFC 7162 3.1.2.2)
+	if sel.modSeq == 0 || l.lost { // NOMODSEQ: nothing numbers the changes (RFC 7162 3.1.2.2)
 		return false
-	case qresync:
-		return true
 	}
 	arrived := uint64(0)
 	for _, m := range l.flags {
@@ -142,7 +146,24 @@ func (l *changeList) suffices(sel selection, seen folderState, qresync bool) boo
 			arrived++
 		}
 	}
+	if qresync { // there cannot be more, unless what was gone is there again
+		return seen.messages+arrived >= uint64(sel.exists)
+	}
 	return seen.messages+arrived == uint64(sel.exists)
+}
+
+// short reports whether fewer messages were listed than the folder holds, though all
+// should have been: what is not listed counts as gone.
+func (l *changeList) short(sel selection) bool {
+	if !l.every || len(l.flags) < int(sel.exists) {
+		return l.every
+	}
+	uids := make([]uint32, len(l.flags))
+	for i, m := range l.flags {
+		uids[i] = m.uid
+	}
+	slices.Sort(uids)
+	return len(slices.Compact(uids)) < int(sel.exists)
 }
 
 // sendChanges asks for the flags that have changed since, and for what is gone where the
@@ -183,6 +204,21 @@ func (c *Conn) every(ctx context.Context, sel selection) (*changeList, error) {
 		err = refused("imap.Fetch", s, migrate.OneMailbox, migrate.Later)
 	}
 	return all, err
+}
+
+// everyAgain lists the folder once more, since something may have been expunged while it was
+// listed. A list that is short again says nothing of what is gone.
+func (c *Conn) everyAgain(ctx context.Context, folder string) (selection, *changeList, error) {
+	sel, err := c.examine(ctx, folder)
+	if err != nil {
+		return sel, nil, err
+	}
+	found, err := c.every(ctx, sel)
+	if err == nil && found.short(sel) {
+		err = fmt.Errorf("list folder %q: the server listed %d of %d messages", folder, len(found.flags), sel.exists)
+		err = &migrate.Error{Op: "imap.Fetch", Reach: migrate.OneMailbox, Retry: migrate.Later, Err: err}
+	}
+	return sel, found, err
 }
 
 func (l *changeList) add(f fetched) {

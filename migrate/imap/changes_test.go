@@ -44,7 +44,8 @@ func TestChangesByWhatTheServerCan(t *testing.T) {
 	const (
 		condstore = "CONDSTORE"
 		qresync   = "CONDSTORE QRESYNC ENABLE"
-		listing   = "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent))\r\n* 2 FETCH (UID 5 FLAGS ())\r\n" + ok
+		first     = "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent))\r\n"
+		listing   = first + "* 2 FETCH (UID 5 FLAGS ())\r\n" + ok
 	)
 	enable := answer{"ENABLE QRESYNC", "* ENABLED QRESYNC\r\n" + ok}
 	flag := "* 1 FETCH (UID 3 FLAGS ($A) MODSEQ (50))\r\n"
@@ -63,7 +64,7 @@ func TestChangesByWhatTheServerCan(t *testing.T) {
 		"flags by CONDSTORE":  {condstore, "9.20.2.40", []answer{examineModSeq(2, 50), {since, flag + ok}}, []string{"9.3 [$A]"}},
 		"and new mail":        {condstore, "9.20.2.40", []answer{examineModSeq(3, 51), {since, flag + arrived + ok}}, []string{"9.3 [$A]", "9.21 []"}},
 		"and something gone":  {condstore, "9.20.3.40", []answer{examineModSeq(2, 50), {since, flag + ok}, {all, listing}}, everything},
-		"gone, and new mail":  {condstore, "9.20.3.40", []answer{examineModSeq(3, 51), {since, arrived + ok}, {all, listing}}, everything},
+		"gone, and new mail":  {condstore, "9.20.3.40", []answer{examineModSeq(2, 51), {since, arrived + ok}, {all, listing}}, everything},
 		"NOMODSEQ":            {condstore, "9.20.2.40", []answer{selectAnswer(2, 20), {since, ok}, {all, listing}}, everything},
 		"CHANGEDSINCE is BAD": {condstore, "9.20.2.40", []answer{examineModSeq(2, 50), {since, "TAG BAD what\r\n"}, {all, listing}}, everything},
 		"by QRESYNC": {
@@ -91,7 +92,19 @@ func TestChangesByWhatTheServerCan(t *testing.T) {
 			[]answer{enable, examineModSeq(2, 50), {vanished, flag + ok}, {all, listing}},
 			append([]string{"every, renumbered true"}, everything[1:]...),
 		},
-		"emptied": {condstore, "9.20.2.40", []answer{examineModSeq(0, 50), {since, "TAG BAD empty\r\n"}}, []string{"every, renumbered false"}},
+		"there again": {
+			qresync, "9.20.0.40",
+			[]answer{enable, examineModSeq(2, 50), {vanished, "* VANISHED (EARLIER) 1:2\r\n" + ok}, {all, listing}},
+			everything,
+		},
+		"cut short": {"", "9.20.2.40", []answer{selectAnswer(2, 20), {all, first + ok}, selectAnswer(2, 20), {all, listing}}, everything},
+		"cut short, but one was told twice": {
+			condstore, "",
+			[]answer{examineModSeq(2, 50), {all, first + first + ok}, examineModSeq(2, 50), {all, listing}},
+			everything,
+		},
+		"expunged while it was listed": {"", "9.20.2.40", []answer{selectAnswer(3, 20), {all, listing}, selectAnswer(2, 20), {all, listing}}, everything},
+		"emptied":                      {condstore, "9.20.2.40", []answer{examineModSeq(0, 50), {since, "TAG BAD empty\r\n"}}, []string{"every, renumbered false"}},
 	} {
 		got, err := changesOf(t, test.caps, "", test.seen, test.answers...)
 		if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
@@ -101,6 +114,10 @@ func TestChangesByWhatTheServerCan(t *testing.T) {
 	got, err := changesOf(t, "", "8.4", "", selectAnswer(2, 20), answer{all, listing})
 	if err != nil || len(got) == 0 || got[0] != "every, renumbered true" {
 		t.Errorf("a cursor of another UIDVALIDITY: %q, %v", got, err)
+	}
+	got, err = changesOf(t, "", "", "", selectAnswer(2, 20), answer{all, first + ok}, selectAnswer(2, 20), answer{all, first + ok})
+	if e := migrate.AsError(err); e == nil || e.Retry != migrate.Later || len(got) != 0 {
+		t.Errorf("cut short twice: %q, %v; want to try later", got, err)
 	}
 	if _, err := changesOf(t, qresync, "", "9.20.2.40", enable, answer{`EXAMINE "F"`, no}, answer{vanished, "TAG BAD closed\r\n"}); migrate.AsError(err) == nil {
 		t.Errorf("a folder that is refused: %v, want an error", err)
