@@ -55,12 +55,35 @@ func (p *pass) changes(ctx context.Context, folders []knownFolder) (map[FolderID
 		if err != nil {
 			return nil, fmt.Errorf("find what has changed in folder %q: %w", f.ID, err)
 		}
-		if all[f.ID] = found; renumbered {
-			p.following.gone[f.ID] = true
-			folders[i].since = "" // the cursor says nothing of the new IDs
+		all[f.ID] = found
+		p.following.gone[f.ID] = renumbered || f.state.Seen == seenAnew
+		if renumbered {
+			if err := p.startAnew(ctx, &folders[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return all, p.vanished(ctx, unlisted, all)
+}
+
+// seenAnew is FolderState.Seen of a folder that was numbered anew, as long as something is
+// left in the ledger under an ID of before. It is no State.
+const seenAnew = "anew"
+
+// startAnew has a folder read from its beginning, of whose new IDs the cursor says nothing.
+// That it was numbered anew is noted before the cursor says nothing of that any more.
+func (p *pass) startAnew(ctx context.Context, f *knownFolder) error {
+	f.since = ""
+	if f.state.Seen == seenAnew {
+		return nil
+	}
+	f.state.Seen = seenAnew
+	state := f.state
+	state.Folder = f.ID
+	if err := p.journal.PutFolder(ctx, state); err != nil {
+		return f.failed(fmt.Errorf("note that it was numbered anew: %w", err))
+	}
+	return nil
 }
 
 // seenGone is FolderState.Seen of a folder that is no longer there, and of which nothing

@@ -1,7 +1,10 @@
 package migrate_test
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"testing"
 
 	"reforest/migrate"
@@ -57,5 +60,100 @@ func TestAFolderThatIsEmptyForOnce(t *testing.T) {
 	}
 	if sum := goForward(t, s, there, j); !sum.Quiet() || items(there) != 6 {
 		t.Errorf("the pass after that: %+v and %d items", sum, items(there))
+	}
+}
+
+// A perishing journal does not commit what was edited, once: the process dies before that.
+type perishing struct {
+	*migratetest.Journal
+	edits map[migrate.IntentID]bool
+	dies  bool
+}
+
+var errDied = errors.New("died")
+
+func (j *perishing) Intend(ctx context.Context, intent migrate.Intent) (migrate.IntentID, error) {
+	id, err := j.Journal.Intend(ctx, intent)
+	j.edits[id] = intent.Edit
+	return id, err
+}
+
+func (j *perishing) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
+	if j.dies && j.edits[id] {
+		j.dies = false
+		return errDied
+	}
+	return j.Journal.Commit(ctx, id, done)
+}
+
+// A move that was finished by the pass after a crash leaves an item whose flags are known:
+// what the owner does with it later comes along.
+func TestWhatWasMovedBeforeACrashIsStillFollowed(t *testing.T) {
+	t.Parallel()
+	here, there := memory.NewMailbox(), memory.NewMailbox()
+	here.PutFolder([]string{"Other"}, false)
+	uids := here.Add([]string{"INBOX"}, memory.Message{Body: []byte("a"), Flags: []string{`\Seen`}}, memory.Message{Body: []byte("b"), Flags: []string{`\Seen`}})
+	j := &perishing{Journal: migratetest.NewJournal(), edits: map[migrate.IntentID]bool{}}
+	s := watch(here)
+	goForward(t, s, there, j)
+	for i, body := range []string{"a", "b"} {
+		here.Remove([]string{"INBOX"}, uids[i])
+		uids[i] = here.Add([]string{"Other"}, memory.Message{Body: []byte(body), Flags: []string{`\Seen`}})[0]
+	}
+	j.dies = true
+	if _, err := migrate.Copy(t.Context(), s, &memory.Target{Mailbox: there}, j, tolerant()); !errors.Is(err, errDied) {
+		t.Fatalf("the pass that dies: %v", err)
+	}
+	goForward(t, s, there, j)
+	here.Remove([]string{"Other"}, uids[0])
+	s.flags = map[migrate.ItemID][]string{migrate.ItemID(strconv.FormatInt(uids[1], 10)): {`\Seen`, `\Flagged`}}
+	if sum := goForward(t, s, there, j); sum.Kept != 0 || sum.Removed != 1 || sum.Edited != 1 || items(there) != 1 {
+		t.Errorf("deleted and flagged after that: %+v and %d items, want 1 of each", sum, items(there))
+	}
+}
+
+// A folder that was numbered anew stays one from which nothing is deleted, also in the
+// passes after the one that has read it.
+func TestWhatANewNumberingHasLostStays(t *testing.T) {
+	t.Parallel()
+	here, there, j := filled(2, 6), memory.NewMailbox(), migratetest.NewJournal()
+	s := watch(here)
+	goForward(t, s, there, j)
+	was := here.Folders()[1].Messages
+	for _, m := range was {
+		here.Remove([]string{"Other"}, m.UID)
+	}
+	here.Add([]string{"Other"}, was[1:]...)
+	s.anew = "Other"
+	for pass := range 3 {
+		if sum := goForward(t, s, there, j); sum.Removed != 0 || sum.Guarded != 1 || items(there) != 8 {
+			t.Errorf("pass %d: %+v and %d items, want 1 for a person", pass, sum, items(there))
+		}
+		s.anew = ""
+	}
+}
+
+// Where a new numbering has lost nothing the folder is one like any other, also if its
+// source has no States.
+func TestANewNumberingThatHasLostNothing(t *testing.T) {
+	t.Parallel()
+	for _, stateless := range []bool{false, true} {
+		here, there, j := filled(2, 6), memory.NewMailbox(), migratetest.NewJournal()
+		s := watch(here)
+		s.stateless = stateless
+		goForward(t, s, there, j)
+		for _, m := range here.Folders()[1].Messages {
+			here.Remove([]string{"Other"}, m.UID)
+			here.Add([]string{"Other"}, m)
+		}
+		s.anew = "Other"
+		if sum := goForward(t, s, there, j); !sum.Quiet() || sum.Guarded != 0 {
+			t.Errorf("stateless %t, numbered anew: %+v", stateless, sum)
+		}
+		s.anew = ""
+		here.Remove([]string{"Other"}, here.Folders()[1].Messages[0].UID)
+		if sum := goForward(t, s, there, j); sum.Removed != 1 || items(there) != 7 {
+			t.Errorf("stateless %t, one is gone: %+v and %d items, want it deleted", stateless, sum, items(there))
+		}
 	}
 }

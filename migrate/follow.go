@@ -45,7 +45,8 @@ type Edit struct {
 	// To is the folder to which the item is moved, whatever its flags. A target that
 	// cannot move says so by a Done without Ref.
 	To Ref
-	// Copied is what an attempt that was cut off may have left in To already.
+	// Copied is what an attempt that was cut off may have left in To already, with the flags
+	// of Base.
 	Copied ItemRef
 
 	// Delete removes the item for good, if its flags are those of Base, \Deleted aside. Its

@@ -16,10 +16,12 @@ import (
 // A watched source counts what it is asked, hides folders and renumbers them.
 type watched struct {
 	*memory.Source
-	asked map[string]int
-	hide  string // a folder that is not listed
-	anew  string // a folder of which every item has another ID
-	blank string // a folder that is said to hold nothing
+	asked     map[string]int
+	hide      string                      // a folder that is not listed
+	anew      string                      // a folder of which every item has another ID
+	stateless bool                        // no folder has a State
+	blank     string                      // a folder that is said to hold nothing
+	flags     map[migrate.ItemID][]string // of items that have others than their mailbox says
 }
 
 func watch(m *memory.Mailbox) *watched {
@@ -30,6 +32,9 @@ func (s *watched) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	s.asked["folders"]++
 	all, err := s.Source.Folders(ctx)
 	for i, f := range all {
+		if s.stateless {
+			all[i].State = ""
+		}
 		if string(f.ID) == s.blank {
 			all[i].Items, all[i].State = 0, "blank"
 		}
@@ -43,6 +48,9 @@ func (s *watched) Changes(ctx context.Context, f migrate.FolderID, since migrate
 		for change, err := range s.Source.Changes(ctx, f, since, seen) {
 			if !change.Every && s.blank == string(f) {
 				continue
+			}
+			if now, other := s.flags[change.Item]; other {
+				change.Flags = now
 			}
 			change.Renumbered = change.Every && s.anew == string(f)
 			if !yield(change, err) {

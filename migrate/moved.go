@@ -190,7 +190,7 @@ func (p *pass) finish(ctx context.Context, intent Intent, landed []Done) (done [
 				continue
 			}
 			edit := Edit{
-				Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref,
+				Item: d.Item, At: planned.Was.Item, To: intent.Ref, Copied: d.Ref, Base: d.Flags,
 				Size: planned.Size, Digest: planned.Digest, Received: planned.Received,
 			}
 			some, err := p.edit(ctx, planned.Was.Ref, []Edit{edit})

@@ -178,8 +178,11 @@ func (p *pass) remember(ctx context.Context, folders []knownFolder, left map[Fol
 	store, storeCtx := errgroup.WithContext(ctx)
 	store.SetLimit(storing)
 	for _, f := range folders {
-		if f.Container || f.State == "" || f.State == f.state.Seen || left[f.ID] || p.following == nil && !f.fresh {
+		if f.Container || f.State == f.state.Seen || left[f.ID] || p.following == nil && !f.fresh {
 			continue
+		}
+		if f.State == "" && f.state.Seen != seenAnew {
+			continue // it says nothing
 		}
 		store.Go(func() error { return p.see(storeCtx, f) })
 	}

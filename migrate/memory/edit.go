@@ -88,7 +88,7 @@ func (t *Target) edit(f *Folder, e migrate.Edit) (migrate.Done, bool) {
 	case e.Delete:
 		return remove(f, i, e)
 	case i < 0:
-		return migrate.Done{Item: e.Item, Ref: e.Copied}, e.Copied != ""
+		return migrate.Done{Item: e.Item, Ref: e.Copied, Flags: e.Base}, e.Copied != ""
 	}
 	if e.To != "" {
 		m := f.Messages[i]
