@@ -250,8 +250,8 @@ func TestALostAnswerKeepsTheCursorBack(t *testing.T) {
 	if err != nil || sum.Brought != int64(600-50*2) {
 		t.Errorf("the next pass: %+v, %v", sum, err)
 	}
-	if state, err := j.Folder(t.Context(), "INBOX"); err != nil || state.Cursor != "600" || state.Seen != "600" {
-		t.Errorf("%+v, %v; want the cursor and what was seen", state, err)
+	if state, err := j.Folder(t.Context(), "INBOX"); err != nil || state.Cursor != "600" || state.Seen != "" {
+		t.Errorf("%+v, %v; want the cursor, and nothing seen: what the first pass brought may have changed", state, err)
 	}
 }
 

@@ -120,7 +120,7 @@ type knownFolder struct {
 	state FolderState
 	since Cursor // where reading begins
 	same  bool   // nothing in it has changed since a pass brought everything
-	fresh bool   // no pass has read it before
+	fresh bool   // no pass has brought anything of it before
 }
 
 // failed says in which folder it was.
@@ -210,13 +210,18 @@ func (p *pass) know(ctx context.Context, f Folder) (knownFolder, error) {
 	p.sum.Items += state.Items
 	p.sum.Bytes += state.Bytes
 	p.sum.Skips += state.Skips
-	one := knownFolder{Folder: f, state: state, since: state.Cursor, fresh: state.Cursor == "" && state.Seen == ""}
+	one := knownFolder{Folder: f, state: state, since: state.Cursor, fresh: state.untouched()}
 	if p.Whole {
 		one.since = ""
 	} else {
 		one.same = one.unchanged()
 	}
 	return one, nil
+}
+
+// untouched reports whether nothing of the folder has been brought or tried.
+func (s FolderState) untouched() bool {
+	return s.Cursor == "" && s.Seen == "" && s.Items == 0 && s.Skips == 0 && len(s.Open) == 0
 }
 
 // containersLast puts folders that hold only folders behind the others: most of them

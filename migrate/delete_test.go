@@ -157,3 +157,24 @@ func TestANewNumberingThatHasLostNothing(t *testing.T) {
 		}
 	}
 }
+
+// A pass that does not follow and goes on where another has stopped says nothing of what
+// that one had brought: what became of it meanwhile, the next pass that follows finds.
+func TestWhatAStoppedPassHasBroughtIsFollowed(t *testing.T) {
+	t.Parallel()
+	here, there, j := filled(6, 0), memory.NewMailbox(), migratetest.NewJournal()
+	s := &memory.Source{Mailbox: here}
+	target := &memory.Target{Mailbox: there}
+	stops := 0
+	first := migrate.Options{Grace: -1, ChunkItems: 2, Stop: func() bool { stops++; return stops > 1 }}
+	if sum, err := migrate.Copy(t.Context(), s, target, j, first); err != nil || !sum.Stopped || items(there) == 0 || items(there) == 6 {
+		t.Fatalf("a pass that is stopped: %+v, %v and %d items", sum, err, items(there))
+	}
+	here.Remove([]string{"INBOX"}, 1)
+	if _, err := migrate.Copy(t.Context(), s, target, j, migrate.Options{Grace: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if sum := goForward(t, s, there, j); sum.Removed != 1 || items(there) != 5 {
+		t.Errorf("the pass that follows: %+v and %d items, want 1 deleted of 6", sum, items(there))
+	}
+}
