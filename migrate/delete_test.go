@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"reforest/migrate"
 	"reforest/migrate/memory"
@@ -176,5 +177,29 @@ func TestWhatAStoppedPassHasBroughtIsFollowed(t *testing.T) {
 	}
 	if sum := goForward(t, s, there, j); sum.Removed != 1 || items(there) != 5 {
 		t.Errorf("the pass that follows: %+v and %d items, want 1 deleted of 6", sum, items(there))
+	}
+}
+
+// Of equal items that are gone the one with the date of what is new was moved.
+func TestOfEqualItemsThatWithTheDateWasMoved(t *testing.T) {
+	t.Parallel()
+	here, there, j := filled(1, 1), memory.NewMailbox(), migratetest.NewJournal()
+	s := watch(here)
+	same := func(at int64) memory.Message { return memory.Message{Body: []byte("same"), Received: time.Unix(at, 0)} }
+	stays := here.Add([]string{"INBOX"}, same(100))[0]
+	moves := here.Add([]string{"Other"}, same(200))[0]
+	goForward(t, s, there, j)
+	here.Remove([]string{"INBOX"}, stays)
+	here.Remove([]string{"Other"}, moves)
+	here.Add([]string{"INBOX"}, same(200))
+	if sum := goForward(t, s, there, j); sum.Moved != 1 || sum.Removed != 1 {
+		t.Errorf("%+v, want 1 moved and 1 deleted", sum)
+	}
+	for _, f := range there.Folders() {
+		for _, m := range f.Messages {
+			if string(m.Body) == "same" && (f.Path[0] != "INBOX" || !m.Received.Equal(time.Unix(200, 0))) {
+				t.Errorf("in %q lies the one of %v, want that of %v in the inbox", f.Path, m.Received, time.Unix(200, 0))
+			}
+		}
 	}
 }

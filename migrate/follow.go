@@ -190,18 +190,38 @@ func (c *chunk) relook(ctx context.Context) error {
 }
 
 // found takes what a new item was before it was moved out of the lost ones: of equal
-// items each once, and first one that lies where it belongs.
-func (f *following) found(d Digest, to Ref) (Pair, bool) {
+// items each once, and first one that has its date and lies where it belongs.
+func (f *following) found(item *Item, to Ref) (Pair, bool) {
+	d := item.Digest
 	lost := f.lost[d]
 	if len(lost) == 0 {
 		return Pair{}, false
 	}
-	i := max(0, slices.IndexFunc(lost, func(p Pair) bool { return p.There.Ref == to }))
+	i := nearest(lost, item.Received, to)
 	pair := lost[i]
 	if f.lost[d] = slices.Delete(lost, i, i+1); len(f.lost[d]) == 0 {
 		delete(f.lost, d)
 	}
 	return pair, true
+}
+
+// nearest returns the first of the pairs that has the date and lies in the folder; else
+// that has the date, else that lies there, else the first. Dates are to the second.
+func nearest(pairs []Pair, date time.Time, ref Ref) (best int) {
+	score := 0
+	for i, p := range pairs {
+		now := 0
+		if p.Received.Unix() == date.Unix() {
+			now += 2
+		}
+		if p.There.Ref == ref {
+			now++
+		}
+		if now > score {
+			best, score = i, now
+		}
+	}
+	return best
 }
 
 // concerns reports whether some of the items are equal to ones that are lost.

@@ -70,7 +70,7 @@ func (c *chunk) takeMoved() (found []moved) {
 	items, spools := c.items, c.spools
 	c.items, c.spools = nil, nil
 	for i, item := range items {
-		if pair, was := c.following.found(item.Digest, c.state.Ref); was {
+		if pair, was := c.following.found(item, c.state.Ref); was {
 			found = append(found, moved{item, spools[i], pair})
 			continue
 		}
