@@ -313,3 +313,42 @@ func (s twice) Folders(ctx context.Context) ([]migrate.Folder, error) {
 	folders, err := s.spring.Folders(ctx)
 	return append(folders, folders...), err
 }
+
+// A reticent target says nothing of the first item of one chunk, which it has stored.
+type reticent struct {
+	*memory.Target
+	silent bool
+}
+
+func (r *reticent) Write(ctx context.Context, ref migrate.Ref, items []*migrate.Item) ([]migrate.Done, error) {
+	done, err := r.Target.Write(ctx, ref, items)
+	if r.silent && err == nil {
+		r.silent, done = false, done[1:]
+	}
+	return done, err
+}
+
+func (r *reticent) Begin(ctx context.Context, ref migrate.Ref, items []*migrate.Item) (migrate.Writing, error) {
+	done, err := r.Write(ctx, ref, items)
+	return known(done), err
+}
+
+type known []migrate.Done
+
+func (k known) Wait(context.Context) ([]migrate.Done, error) { return k, nil }
+
+// An item of which the target says nothing is neither lost nor doubled.
+func TestATargetThatDoesNotSayWhatBecameOfAnItem(t *testing.T) {
+	t.Parallel()
+	here, there, j := filled(5, 0), memory.NewMailbox(), migratetest.NewJournal()
+	target := &reticent{&memory.Target{Mailbox: there}, true}
+	options := migrate.Options{Grace: -1, Follow: true, ChunkItems: 2}
+	_, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: here}, target, j, options)
+	if e := migrate.AsError(err); e == nil || e.Retry != migrate.Later {
+		t.Errorf("%v, want to try later", err)
+	}
+	sum, err := migrate.Copy(t.Context(), &memory.Source{Mailbox: here}, target, j, options)
+	if err != nil || sum.Items != 5 || items(there) != 5 {
+		t.Errorf("the next pass: %+v, %v and %d items, want 5", sum, err, items(there))
+	}
+}

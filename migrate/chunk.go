@@ -1,6 +1,9 @@
 package migrate
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // A chunk is what is written under one intent: items, and what is to be said of others.
 type chunk struct {
@@ -86,6 +89,25 @@ func (c *chunk) outcome(done []Done) []Done {
 		}
 	}
 	return append(done, c.skips...)
+}
+
+// accounted returns an error unless the target has said of each item what became of it: one
+// of which nothing is said would count neither as written nor as skipped, and lie before
+// the cursor.
+func (c *chunk) accounted(done []Done) error {
+	if missing := len(without(idsOf(c.items), done)); missing > 0 {
+		err := fmt.Errorf("the target did not say what became of %d items of %d", missing, len(c.items))
+		return &Error{Op: "migrate.Write", Reach: OneMailbox, Retry: Later, Err: err}
+	}
+	return nil
+}
+
+func idsOf(items []*Item) []ItemID {
+	ids := make([]ItemID, len(items))
+	for i, item := range items {
+		ids[i] = item.ID
+	}
+	return ids
 }
 
 // drop forgets the items, removes their spools and gives the memory back.

@@ -215,6 +215,9 @@ func (w *writer) settle(ctx context.Context) error {
 	w.aloft--
 	defer f.chunk.drop()
 	done, err := f.writing.Wait(ctx)
+	if err == nil {
+		err = f.chunk.accounted(done)
+	}
 	if err != nil {
 		w.failed = true
 		return f.chunk.folder.failed(fmt.Errorf("write: %w", err))
