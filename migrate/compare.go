@@ -53,25 +53,32 @@ func (c *comparison) folder(ctx context.Context, f Folder) error {
 	if f.Container {
 		return nil
 	}
-	missing, err := c.missing(ctx, f.ID)
+	listed, missing, err := c.missing(ctx, f.ID)
 	if err == nil && missing > 0 {
 		c.forbid(ContentMissing, name, fmt.Sprintf("%d items of the source are neither moved nor skipped", missing), "run the batch again")
+	}
+	if err == nil && int64(listed) < f.Items {
+		c.findings = append(c.findings, Finding{
+			Rule: "content.unlisted", Severity: Warn, Whom: name, What: fmt.Sprintf("the source says that it holds %d items and lists %d", f.Items, listed),
+			Mend: "verify again; if it says so still, have the folder's index rebuilt at the source and run the batch again",
+		})
 	}
 	return err
 }
 
-// missing counts the source's items that the ledger does not list.
-func (c *comparison) missing(ctx context.Context, id FolderID) (missing int, err error) {
+// missing counts the source's items, and those that the ledger does not list.
+func (c *comparison) missing(ctx context.Context, id FolderID) (listed, missing int, err error) {
 	var page []ItemID
 	look := func() error {
 		written, err := c.journal.Written(ctx, id, page)
+		listed += len(page)
 		missing += len(without(page, written))
 		page = page[:0]
 		return err
 	}
 	for delta, err := range c.source.Deltas(ctx, id, "") {
 		if err != nil {
-			return missing, err
+			return listed, missing, err
 		}
 		if delta.Item != "" {
 			page = append(page, delta.Item)
@@ -80,10 +87,11 @@ func (c *comparison) missing(ctx context.Context, id FolderID) (missing int, err
 			continue
 		}
 		if err := look(); err != nil {
-			return missing, err
+			return listed, missing, err
 		}
 	}
-	return missing, look()
+	err = look()
+	return listed, missing, err
 }
 
 // count compares how many items were written to each target folder with how many

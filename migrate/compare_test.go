@@ -1,6 +1,8 @@
 package migrate_test
 
 import (
+	"context"
+	"iter"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,5 +66,35 @@ func TestCompareFindsWhatDoesNotAgree(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A secretive source counts one message more in each folder than it lists.
+type secretive struct{ *memory.Source }
+
+func (s *secretive) Deltas(ctx context.Context, f migrate.FolderID, since migrate.Cursor) iter.Seq2[migrate.Delta, error] {
+	return func(yield func(migrate.Delta, error) bool) {
+		for delta, err := range s.Source.Deltas(ctx, f, since) {
+			if delta.Item == "2" {
+				delta.Item = ""
+			}
+			if !yield(delta, err) {
+				return
+			}
+		}
+	}
+}
+
+// What the source counts and never lists can be brought by no pass, and is not passed over
+// in silence.
+func TestCompareTellsOfWhatIsNotListed(t *testing.T) {
+	t.Parallel()
+	source, target, j := &secretive{&memory.Source{Mailbox: mailboxWith("a", "b", "c")}}, &memory.Target{Mailbox: memory.NewMailbox()}, migratetest.NewJournal()
+	if sum, err := migrate.Copy(t.Context(), source, target, j, migrate.Options{}); err != nil || sum.Brought != 2 {
+		t.Fatalf("%+v, %v; want 2 brought", sum, err)
+	}
+	findings, err := migrate.Compare(t.Context(), source, target, j)
+	if err != nil || len(findings) != 1 || findings[0].Rule != "content.unlisted" || findings[0].Severity != migrate.Warn {
+		t.Errorf("%v, %v; want one warning", findings, err)
 	}
 }
