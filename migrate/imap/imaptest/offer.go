@@ -54,3 +54,30 @@ func serverWords(t testing.TB, err error) string {
 	must(t, err)
 	return ""
 }
+
+// Create creates a folder with a special use (RFC 6154 3).
+func (a Account) Create(t testing.TB, name, use string) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	must(t, c.Create(name, &imap.CreateOptions{SpecialUse: []imap.MailboxAttr{imap.MailboxAttr(use)}}).Wait())
+}
+
+// Uses returns the folders that have a special use, and which.
+func (a Account) Uses(t testing.TB) map[string]string {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	list, err := c.List("", "*", &imap.ListOptions{ReturnSpecialUse: true}).Collect()
+	must(t, err)
+	uses := map[string]string{}
+	for _, l := range list {
+		for _, attr := range l.Attrs {
+			switch attr {
+			case imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash:
+				uses[l.Mailbox] = string(attr)
+			}
+		}
+	}
+	return uses
+}
