@@ -2,6 +2,7 @@ package imaptest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,11 +74,12 @@ func (a Account) Uses(t testing.TB) map[string]string {
 	uses := map[string]string{}
 	for _, l := range list {
 		for _, attr := range l.Attrs {
-			switch attr {
-			case imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash:
+			if slices.Contains(specialUses, attr) {
 				uses[l.Mailbox] = string(attr)
 			}
 		}
 	}
 	return uses
 }
+
+var specialUses = []imap.MailboxAttr{imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash}
