@@ -153,7 +153,7 @@ func (m *Mover) noteFlags(ctx context.Context, w *work, sum migrate.Summary) err
 	}
 	return m.note(ctx, w, []migrate.Finding{{
 		Rule: "content.keywords", Severity: migrate.Note, Whom: w.move.Identity,
-		What: fmt.Sprintf("%d items lost flags or keywords that the target does not take", sum.Reflagged),
+		What: fmt.Sprintf("%d items lost flags or keywords that the target does not take: %s", sum.Reflagged, sum.Lost),
 	}})
 }
 

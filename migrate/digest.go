@@ -10,11 +10,11 @@ import (
 
 // A Digest is the SHA-256 of an item's canonical form.
 //
-// Servers normalise what they store: Dovecot turns a bare LF into CRLF and NUL
-// into 0x80, both before it counts the size. So that an item is known again after
-// it has been stored, size and digest of a MIME item are those of the form in
-// which every line ends in CRLF and NUL reads 0x80. The bytes that travel are
-// never changed.
+// Servers normalise what they store: Dovecot turns a bare LF into CRLF, NUL into 0x80,
+// and takes one CR from several before an LF and from those at the very end, all before
+// it counts the size. So that an item is known again after it has been stored, size and
+// digest of a MIME item are those of the form in which every line ends in one CRLF,
+// nothing ends in CR, and NUL reads 0x80. The bytes that travel are never changed.
 type Digest [sha256.Size]byte
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
@@ -38,7 +38,7 @@ func (d *Digest) UnmarshalText(text []byte) error {
 type Digester struct {
 	sum  hash.Hash
 	size int64
-	last byte
+	held int // CRs at the end of what was written, until it is known what follows
 	mime bool
 }
 
@@ -50,10 +50,10 @@ func NewDigester(format Format) *Digester {
 // reset makes the Digester one to which nothing has been written.
 func (d *Digester) reset() {
 	d.sum.Reset()
-	d.size, d.last = 0, 0
+	d.size, d.held = 0, 0
 }
 
-// What stands for a bare LF and for NUL.
+// What stands for the end of a line and for NUL.
 var (
 	crlf = []byte("\r\n")
 	nul  = []byte{0x80}
@@ -64,8 +64,48 @@ var (
 func (d *Digester) Write(p []byte) (int, error) {
 	if !d.mime {
 		d.add(p)
-		return len(p), nil
+	} else {
+		d.addText(d.hold(d.release(p)))
 	}
+	return len(p), nil
+}
+
+// release adds the CRs that were held as soon as p says what they stand before, and
+// returns the rest of p.
+func (d *Digester) release(p []byte) []byte {
+	if d.held == 0 {
+		return p
+	}
+	for len(p) > 0 && p[0] == '\r' {
+		d.held++
+		p = p[1:]
+	}
+	switch {
+	case len(p) == 0:
+		return p
+	case p[0] == '\n':
+		d.add(crlf)
+		p = p[1:]
+	default:
+		for range d.held {
+			d.add(crlf[:1])
+		}
+	}
+	d.held = 0
+	return p
+}
+
+// hold keeps the CRs at the end of p back and returns the rest.
+func (d *Digester) hold(p []byte) []byte {
+	for len(p) > 0 && p[len(p)-1] == '\r' {
+		d.held++
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+// addText adds what neither follows a CR that was held nor ends in one.
+func (d *Digester) addText(p []byte) {
 	// The nearest NUL is remembered, so that a text with none is searched for it once.
 	start, zero := 0, next(p, 0, 0)
 	for at := 0; at < len(p); {
@@ -73,24 +113,28 @@ func (d *Digester) Write(p []byte) (int, error) {
 		if zero < at {
 			zero = next(p, at, 0)
 		}
-		switch {
-		case zero < lf:
+		if zero < lf {
 			d.add(p[start:zero])
 			d.add(nul)
 			at, start = zero+1, zero+1
-		case lf < len(p) && d.before(p, lf) != '\r':
-			d.add(p[start:lf])
+			continue
+		}
+		at = lf + 1
+		if end := lineEnd(p, start, lf); lf < len(p) && end != lf-1 {
+			d.add(p[start:end])
 			d.add(crlf)
-			at, start = lf+1, lf+1
-		default:
-			at = lf + 1
+			start = at
 		}
 	}
 	d.add(p[min(start, len(p)):])
-	if len(p) > 0 {
-		d.last = p[len(p)-1]
+}
+
+// lineEnd returns where the CRs begin that stand before p[lf], from start on.
+func lineEnd(p []byte, start, lf int) int {
+	for lf > start && p[lf-1] == '\r' {
+		lf--
 	}
-	return len(p), nil
+	return lf
 }
 
 // next returns where c stands in p at or after at; len(p) if it does not.
@@ -99,14 +143,6 @@ func next(p []byte, at int, c byte) int {
 		return at + i
 	}
 	return len(p)
-}
-
-// before returns the byte that was written before p[i].
-func (d *Digester) before(p []byte, i int) byte {
-	if i == 0 {
-		return d.last
-	}
-	return p[i-1]
 }
 
 func (d *Digester) add(span []byte) {

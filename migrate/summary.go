@@ -9,9 +9,10 @@ import (
 type Summary struct {
 	Brought      int64 // items written in this pass
 	BroughtBytes int64
-	Skipped      int64 // items given up in this pass
-	Reflagged    int64 // of those brought, items that the target holds with fewer flags or keywords
-	Gone         int64 // items that vanished from the source between finding and reading them
+	Skipped      int64  // items given up in this pass
+	Reflagged    int64  // of those brought, items that the target holds with fewer flags or keywords
+	Lost         string // the flags and keywords that those lack, by name; see lostMost
+	Gone         int64  // items that vanished from the source between finding and reading them
 
 	// Of a pass with Options.Follow:
 	Moved     int64 // items moved at the target, as the owner has done at the source
@@ -50,8 +51,9 @@ func (s *Summary) count(item Planned, d Done) {
 	s.Items++
 	s.BroughtBytes += item.Size
 	s.Bytes += item.Size
-	if lacksFlag(item.Flags, d.Flags) {
+	if lost := lostFlags(item.Flags, d.Flags); len(lost) > 0 {
 		s.Reflagged++
+		s.Lost = addLost(s.Lost, lost)
 	}
 }
 
@@ -71,11 +73,38 @@ func (s *Summary) countEdit(intent Intent, item Planned, d Done) {
 	}
 }
 
-// lacksFlag reports whether a wanted flag is not among those the target holds. \Recent
-// is the server's own (RFC 3501 2.3.2).
-func lacksFlag(want, have []string) bool {
-	return slices.ContainsFunc(want, func(flag string) bool {
-		return !strings.EqualFold(flag, `\Recent`) &&
-			!slices.ContainsFunc(have, func(other string) bool { return strings.EqualFold(flag, other) })
-	})
+// lostFlags returns the wanted flags that are not among those the target holds. \Recent is
+// the server's own (RFC 3501 2.3.2).
+func lostFlags(want, have []string) (lost []string) {
+	for _, flag := range want {
+		held := func(other string) bool { return strings.EqualFold(flag, other) }
+		if !strings.EqualFold(flag, `\Recent`) && !slices.ContainsFunc(have, held) {
+			lost = append(lost, flag)
+		}
+	}
+	return lost
+}
+
+// lacksFlag reports whether a wanted flag is not among those the target holds.
+func lacksFlag(want, have []string) bool { return len(lostFlags(want, have)) > 0 }
+
+// lostMost is how many flags Summary.Lost names, since a mailbox may hold a new one in
+// every message.
+const lostMost = 20
+
+// addLost adds to the names those that are new. No flag holds a space (RFC 9051 9).
+func addLost(names string, lost []string) string {
+	for _, flag := range lost {
+		known := strings.Fields(names)
+		switch {
+		case slices.Contains(known, flag) || len(known) > lostMost:
+		case len(known) == lostMost:
+			names += " …"
+		case names == "":
+			names = flag
+		default:
+			names += " " + flag
+		}
+	}
+	return names
 }

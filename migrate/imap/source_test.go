@@ -229,23 +229,6 @@ func realMail(t *testing.T, most int) []migratetest.Message {
 	return messages
 }
 
-func TestRealMailOnDovecot(t *testing.T) {
-	t.Parallel()
-	source, target := imaptest.StartDovecot(t, "/"), imaptest.StartDovecot(t, ".")
-	w := &dovecotWorld{user: newUser(), source: source, target: target}
-	messages := realMail(t, 2000)
-	w.Fill(t, []migratetest.Folder{{Path: []string{"Echt"}, Subscribed: true, Messages: messages}})
-	j := migratetest.NewJournal()
-	sum, skips := copyOnce(t, w, j, -1)
-	if sum.Brought != int64(len(messages)) || len(skips) != 0 {
-		t.Errorf("brought %d of %d, skipped %v", sum.Brought, len(messages), skips)
-	}
-	want, got := w.Held(t)
-	if diff := cmp.Diff(migratetest.ContentOf(want), migratetest.ContentOf(got)); diff != "" {
-		t.Errorf("target against source (-want +got):\n%s", diff)
-	}
-}
-
 // A strict target takes what it can, and every refusal is listed.
 func TestRealMailToAStrictTarget(t *testing.T) {
 	t.Parallel()

@@ -165,5 +165,10 @@ func (c *Cyrus) AddUser(t testing.TB, name string) Account {
 	defer func() { _ = client.Close() }()
 	must(t, client.Authenticate(sasl.NewPlainClient("", c.Admin, c.AdminPassword)))
 	must(t, client.Create("user/"+name, nil).Wait())
+	return c.Account(name)
+}
+
+// Account returns a mailbox that is there.
+func (c *Cyrus) Account(name string) Account {
 	return Account{Address: c.Address, CAFile: c.CAFile, User: name, Admin: c.Admin, Password: c.AdminPassword}
 }
