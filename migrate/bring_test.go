@@ -233,6 +233,10 @@ func (forgetful) Intend(context.Context, migrate.Intent) (migrate.IntentID, erro
 
 func (forgetful) Commit(context.Context, migrate.IntentID, []migrate.Done) error { return nil }
 
+func (forgetful) Settle(context.Context, migrate.IntentID, []migrate.Done, migrate.FolderState) error {
+	return nil
+}
+
 // What ends the writing ends the reading, and nothing is left running.
 func TestNoGoroutineIsLeft(t *testing.T) { // not parallel: goroutines are everyone's
 	refused := errors.New("the folder is gone")
