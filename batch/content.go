@@ -63,7 +63,7 @@ func (m *Mover) pass(ctx context.Context, w *work, whole bool) (migrate.Summary,
 // passOf makes one content pass along the way.
 func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum migrate.Summary, err error) {
 	options := migrate.Options{
-		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Stop: m.stopping, Whole: whole,
+		Limit: higher(w.move.BadItemLimit, m.BadItems), Grace: m.Grace, TempDir: m.TempDir, Memory: m.memory, Stop: m.stopping, Whole: whole,
 		Follow: true, // what its owner has done to it since comes along
 		Delete: along == wayForth && w.beforeSwitch(),
 	}

@@ -28,6 +28,9 @@ const (
 	DefaultDelta = 500
 	// DefaultRoom takes some large messages.
 	DefaultRoom = 50 << 20
+	// Ahead is how many bytes of mail all moves together read ahead of writing, beyond the
+	// two chunks that each can have at any time (migrate.Memory).
+	Ahead = 8 << 20
 	// DefaultRetention is how long Exchange keeps a disconnected mailbox unless told
 	// otherwise (Set-MailboxDatabase, MailboxRetention).
 	DefaultRetention = 30 * 24 * time.Hour
@@ -66,7 +69,8 @@ type Config struct {
 // A Mover carries moves forward, one step at a time.
 type Mover struct {
 	Config
-	steps map[Phase]step
+	steps  map[Phase]step
+	memory *migrate.Memory // of all passes
 }
 
 // A step is one phase. It looks at the present state, does what is still missing,
@@ -96,7 +100,7 @@ func NewMover(c Config) *Mover {
 	if c.Notify == nil {
 		c.Notify = func(Move, Event) {}
 	}
-	m := &Mover{Config: c}
+	m := &Mover{Config: c, memory: migrate.NewMemory(Ahead)}
 	m.steps = map[Phase]step{
 		PhaseMatch:  m.match,
 		PhaseStage:  m.stage,

@@ -12,8 +12,10 @@ const ahead = 64
 // bring writes what is new in the folders. Reading runs ahead of writing, unless writing
 // has questions to the source: then the two take turns.
 func (p *pass) bring(ctx context.Context, folders []knownFolder) error {
+	memory := newArenas(p.Options)
+	defer memory.leave()
 	if p.following.asks() {
-		return p.bringInTurn(ctx, folders)
+		return p.bringInTurn(ctx, folders, memory)
 	}
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -22,7 +24,7 @@ func (p *pass) bring(ctx context.Context, folders []knownFolder) error {
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		defer close(parcels)
-		readErr = p.newReader(handOver(parcels)).all(reading, folders)
+		readErr = p.newReader(memory, handOver(parcels)).all(reading, folders)
 	})
 	err := p.write(ctx, folders, parcels, stop)
 	for left := range parcels {
@@ -101,11 +103,11 @@ func (w *writer) next(ctx context.Context, parcels <-chan parcel) (p parcel, mor
 }
 
 // bringInTurn reads and writes on one goroutine.
-func (p *pass) bringInTurn(ctx context.Context, folders []knownFolder) error {
+func (p *pass) bringInTurn(ctx context.Context, folders []knownFolder, memory *arenas) error {
 	marks, err := p.place(ctx, folders)
 	if err != nil {
 		return err
 	}
 	w := p.newWriter(marks, nil)
-	return w.finish(ctx, p.newReader(w.take).all(ctx, folders))
+	return w.finish(ctx, p.newReader(memory, w.take).all(ctx, folders))
 }

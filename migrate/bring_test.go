@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"reforest/migrate"
 	"reforest/migrate/memory"
@@ -162,12 +163,79 @@ func TestMemoryIsBoundedByTheQueue(t *testing.T) { // not parallel: the heap is 
 	}
 }
 
+// Passes that share a memory hold no more together than what each can have at any time and
+// what is lent, and what one has used another one uses again.
+func TestPassesShareAMemory(t *testing.T) { // not parallel: the heap is everyone's
+	const mb = 1 << 20
+	before, begun := heap()
+	shared := migrate.NewMemory(2 * migrate.DefaultChunkBytes)
+	for range 3 {
+		var passes errgroup.Group
+		for range 3 {
+			source := &spring{items: 400, size: func(int) int64 { return 100 << 10 }}
+			target := &drain{wrote: func([]*migrate.Item) error { return nil }}
+			passes.Go(func() error {
+				sum, err := migrate.Copy(t.Context(), source, target, forgetful{migratetest.NewJournal()}, migrate.Options{Memory: shared})
+				if err == nil && sum.Brought != 400 {
+					err = fmt.Errorf("%d were brought of 400", sum.Brought)
+				}
+				return err
+			})
+		}
+		if err := passes.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, ended := heap()
+	// Three passes at once, three times, with room for 3 × 2 + 2 chunks of 4 MB.
+	if made := (ended - begun) / mb; made > 3*8*4+20 {
+		t.Errorf("%d MB of memory were asked for", made)
+	}
+	if kept := after - before; kept > 4*mb {
+		t.Errorf("%d MB are kept when no pass is left", kept/mb)
+	}
+}
+
+// A pass that stands still with all that it can have of the memory keeps no other from its
+// work.
+func TestNoPassWaitsForTheMemoryOfAnother(t *testing.T) {
+	t.Parallel()
+	shared := migrate.NewMemory(migrate.DefaultChunkBytes)
+	size := func(int) int64 { return migrate.DefaultChunkBytes }
+	full, goOn := make(chan struct{}), make(chan struct{})
+	stuck := &drain{wrote: func([]*migrate.Item) error { <-goOn; return nil }}
+	greedy := &spring{items: 10, size: size, read: func(i int) {
+		if i == 4 {
+			close(full)
+		}
+	}}
+	var passes errgroup.Group
+	passes.Go(func() error {
+		_, err := migrate.Copy(t.Context(), greedy, stuck, migratetest.NewJournal(), migrate.Options{Memory: shared})
+		return err
+	})
+	<-full // it holds three chunks: one that is written, two that wait
+	target := &drain{wrote: func([]*migrate.Item) error { return nil }}
+	sum, err := migrate.Copy(t.Context(), &spring{items: 10, size: size}, target, migratetest.NewJournal(), migrate.Options{Memory: shared})
+	if err != nil || sum.Brought != 10 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	close(goOn)
+	if err := passes.Wait(); err != nil || stuck.next != 10 {
+		t.Errorf("%d were written of 10 in the end, %v", stuck.next, err)
+	}
+}
+
 // A forgetful journal keeps nothing of what is written.
 type forgetful struct{ *migratetest.Journal }
 
 func (forgetful) Intend(context.Context, migrate.Intent) (migrate.IntentID, error) { return 1, nil }
 
 func (forgetful) Commit(context.Context, migrate.IntentID, []migrate.Done) error { return nil }
+
+func (forgetful) Settle(context.Context, migrate.IntentID, []migrate.Done, migrate.FolderState) error {
+	return nil
+}
 
 // What ends the writing ends the reading, and nothing is left running.
 func TestNoGoroutineIsLeft(t *testing.T) { // not parallel: goroutines are everyone's

@@ -13,6 +13,7 @@ import (
 // the next intent and a cursor become durable together.
 type clerk struct {
 	journal Journal
+	settler Settler // nil: a cursor is stored by itself
 	entries chan entry
 	ended   chan struct{}
 	last    map[FolderID]<-chan struct{} // when the last place of a folder is stored
@@ -23,8 +24,10 @@ type clerk struct {
 	err  error   // the first; nothing is written after it
 }
 
-// An entry is a chunk to be committed, a place to be stored, or with reached a question.
+// An entry is a chunk to be committed, a place to be stored, both, or with reached a
+// question.
 type entry struct {
+	chunk   bool // intent is to be closed
 	intent  Intent
 	done    []Done
 	place   *FolderState
@@ -38,6 +41,7 @@ func newClerk(ctx context.Context, journal Journal) *clerk {
 		last: map[FolderID]<-chan struct{}{},
 	}
 	c.placing.SetLimit(storing)
+	c.settler, _ = journal.(Settler)
 	go func() {
 		defer close(c.ended)
 		for e := range c.entries {
@@ -80,16 +84,34 @@ func (c *clerk) write(ctx context.Context, e entry) {
 	case e.reached != nil:
 		close(e.reached)
 	case c.failure() != nil:
-	case e.place != nil:
-		c.place(ctx, *e.place)
+	case e.chunk:
+		c.commit(ctx, e)
 	default:
-		if err := c.journal.Commit(ctx, e.intent.ID, e.done); err != nil {
-			c.fail(fmt.Errorf("commit chunk: %w", err))
-			return
+		c.place(ctx, *e.place)
+	}
+}
+
+// commit commits a chunk, with the place behind it if there is one.
+func (c *clerk) commit(ctx context.Context, e entry) {
+	together := e.place != nil && c.settler != nil
+	var err error
+	if together {
+		if before := c.last[e.place.Folder]; before != nil {
+			<-before
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.done = append(c.done, e)
+		err = c.settler.Settle(ctx, e.intent.ID, e.done, *e.place)
+	} else {
+		err = c.journal.Commit(ctx, e.intent.ID, e.done)
+	}
+	if err != nil {
+		c.fail(fmt.Errorf("commit chunk: %w", err))
+		return
+	}
+	c.mu.Lock()
+	c.done = append(c.done, e)
+	c.mu.Unlock()
+	if e.place != nil && !together {
+		c.place(ctx, *e.place)
 	}
 }
 

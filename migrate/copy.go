@@ -21,12 +21,13 @@ const (
 // Options bound one pass. The zero value is a pass with the defaults that allows
 // no skip.
 type Options struct {
-	ChunkItems int    // most items written under one intent; 0 is DefaultChunkItems
-	ChunkBytes int64  // most bytes written under one intent, but for an item that is larger; 0 is DefaultChunkBytes
-	SpoolBytes int64  // an item larger than this, or than ChunkBytes, waits in a file, not in memory; 0 is DefaultSpoolBytes
-	QueueBytes int64  // bodies that one pass holds in memory, read and not written yet; 0 is DefaultQueueBytes, least is two ChunkBytes
-	TempDir    string // where such files lie; "" is the system's
-	Limit      int64  // skips allowed in all passes of this move together; -1 is any number
+	ChunkItems int     // most items written under one intent; 0 is DefaultChunkItems
+	ChunkBytes int64   // most bytes written under one intent, but for an item that is larger; 0 is DefaultChunkBytes
+	SpoolBytes int64   // an item larger than this, or than ChunkBytes, waits in a file, not in memory; 0 is DefaultSpoolBytes
+	QueueBytes int64   // bodies that one pass holds in memory, read and not written yet; 0 is DefaultQueueBytes, least is two ChunkBytes
+	Memory     *Memory // shared with passes beside this one, in place of QueueBytes where ChunkBytes is the default; nil is none
+	TempDir    string  // where such files lie; "" is the system's
+	Limit      int64   // skips allowed in all passes of this move together; -1 is any number
 
 	// Grace is how long a pass waits, from its beginning, before it asks the target
 	// what of an open intent has landed: a server may still be storing what a killed

@@ -23,8 +23,8 @@ type reader struct {
 	chunk   *chunk                              // being filled; nil if none is
 }
 
-func (p *pass) newReader(deliver func(context.Context, parcel) error) *reader {
-	return &reader{pass: p, arenas: newArenas(p.Options), spooler: newSpooler(p.Options, p.format), deliver: deliver}
+func (p *pass) newReader(memory *arenas, deliver func(context.Context, parcel) error) *reader {
+	return &reader{pass: p, arenas: memory, spooler: newSpooler(p.Options, p.format), deliver: deliver}
 }
 
 // all reads the folders, one after the other. What had been read before an error is

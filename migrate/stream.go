@@ -47,3 +47,10 @@ type Put struct {
 	Placed
 	Mark Mark // where it stands
 }
+
+// A Settler is a Journal that makes the end of a chunk and its folder's cursor behind it
+// durable at once.
+type Settler interface {
+	// Settle does what Commit does and then PutFolder, or nothing of either.
+	Settle(ctx context.Context, id IntentID, done []Done, state FolderState) error
+}

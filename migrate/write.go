@@ -229,8 +229,19 @@ func (w *writer) settle(ctx context.Context) error {
 	if w.clerk == nil {
 		return w.commit(ctx, f.intent, done)
 	}
-	w.clerk.enter(entry{intent: f.intent, done: done})
+	w.clerk.enter(entry{chunk: true, intent: f.intent, done: done, place: w.placeBehind()})
 	return nil
+}
+
+// placeBehind takes the place that is to be stored when the chunk just settled is committed,
+// if there is one.
+func (w *writer) placeBehind() *FolderState {
+	if w.failed || len(w.flying) == 0 || w.flying[0].chunk != nil {
+		return nil
+	}
+	place := w.flying[0].place
+	w.flying = w.flying[1:]
+	return &place
 }
 
 func (w *writer) remember(ref Ref, mark Mark) {

@@ -97,6 +97,24 @@ func contentJournal(t *testing.T, o Options) {
 	check(t, j.PutFolder(t.Context(), migrate.FolderState{Folder: inbox, Path: want.Path, Ref: want.Ref, Mapped: want.Mapped, Cursor: "c2", Seen: "s2", Items: 77}))
 	diff(t, "totals are the journal's own", folder(t, j, inbox), want)
 
+	if settler, able := j.(migrate.Settler); able {
+		third, err := j.Intend(t.Context(), migrate.Intent{Folder: inbox, Ref: "INBOX.a_b", Mark: "m3", Items: somePlanned(5, 1)})
+		check(t, err)
+		place := want
+		place.Cursor = "c3"
+		wantAnyErr(t, "settle what was not announced", settler.Settle(t.Context(), third, doneOf(somePlanned(6, 1)), place))
+		state := folder(t, j, inbox)
+		if state.Cursor != "c2" || len(state.Open) != 1 {
+			t.Errorf("what was refused left a trace: %+v", state)
+		}
+		check(t, settler.Settle(t.Context(), third, doneOf(somePlanned(5, 1)), place))
+		want.Cursor, want.Items, want.Bytes = "c3", want.Items+1, want.Bytes+15
+		diff(t, "after settling", folder(t, j, inbox), want)
+		place.Cursor = "c4"
+		wantAnyErr(t, "second settling", settler.Settle(t.Context(), third, doneOf(somePlanned(5, 1)), place))
+		diff(t, "after a second settling", folder(t, j, inbox), want)
+	}
+
 	other := s.Journals(claim(t, s, night, c.Move.ID)).Content
 	diff(t, "another move's folder", folder(t, other, inbox), migrate.FolderState{})
 	again := s.Journals(claim(t, s, later)).Content

@@ -28,7 +28,10 @@ func (w way) other() way {
 	return forth
 }
 
-var _ migrate.Ledger = (*content)(nil)
+var (
+	_ migrate.Ledger  = (*content)(nil)
+	_ migrate.Settler = (*content)(nil)
+)
 
 // Journals is batch.Store's. The journals may be used by several goroutines.
 func (s *Store) Journals(claim batch.Claim) batch.Journals {
@@ -157,13 +160,16 @@ func (c *content) PutFolder(ctx context.Context, state migrate.FolderState) erro
 	if err != nil {
 		return fmt.Errorf("store folder %q: %w", state.Folder, err)
 	}
-	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, seen, items, bytes, skips)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
-			path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor, seen = excluded.seen`,
-			c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor), state.Seen)
-		return err
-	})
+	return c.change(ctx, "store folder", func(ctx context.Context, t *tx) error { return c.putFolder(ctx, t, state, path) })
+}
+
+// putFolder stores a folder, whose path is encoded already.
+func (c *content) putFolder(ctx context.Context, t *tx, state migrate.FolderState, path string) error {
+	_, err := t.exec(ctx, `INSERT INTO folders (move_id, way, folder_id, path, ref, mapped, cursor, seen, items, bytes, skips)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT (move_id, way, folder_id) DO UPDATE SET
+		path = excluded.path, ref = excluded.ref, mapped = excluded.mapped, cursor = excluded.cursor, seen = excluded.seen`,
+		c.move(), string(c.way), string(state.Folder), path, string(state.Ref), state.Mapped, string(state.Cursor), state.Seen)
+	return err
 }
 
 func encodePath(path []string) (string, error) {
@@ -226,6 +232,20 @@ func (c *content) resolved(ctx context.Context, t *tx) error {
 // Commit is migrate.Journal's. What is written must have been announced; a skip
 // need not: an item that cannot be read is never announced.
 func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrate.Done) error {
+	return c.commit(ctx, id, done, func(context.Context, *tx) error { return nil })
+}
+
+// Settle is migrate.Settler's: both are in one transaction.
+func (c *content) Settle(ctx context.Context, id migrate.IntentID, done []migrate.Done, state migrate.FolderState) error {
+	path, err := encodePath(state.Path)
+	if err != nil {
+		return fmt.Errorf("store folder %q: %w", state.Folder, err)
+	}
+	return c.commit(ctx, id, done, func(ctx context.Context, t *tx) error { return c.putFolder(ctx, t, state, path) })
+}
+
+// commit closes an intent and does what belongs to that.
+func (c *content) commit(ctx context.Context, id migrate.IntentID, done []migrate.Done, also func(context.Context, *tx) error) error {
 	announced := c.announce()
 	blob, err := encodeDone(done)
 	announced()
@@ -239,6 +259,9 @@ func (c *content) Commit(ctx context.Context, id migrate.IntentID, done []migrat
 		}
 		if err := c.storeChunk(ctx, t, in, done, blob); err != nil {
 			return fmt.Errorf("intent %d: %w", id, err)
+		}
+		if err := also(ctx, t); err != nil {
+			return err
 		}
 		return t.count(ctx)
 	})

@@ -75,6 +75,10 @@ func (d *dying) Commit(ctx context.Context, id migrate.IntentID, done []migrate.
 	return d.write(func() error { return d.Ledger.Commit(ctx, id, done) })
 }
 
+func (d *dying) Settle(ctx context.Context, id migrate.IntentID, done []migrate.Done, state migrate.FolderState) error {
+	return d.write(func() error { return d.Ledger.(migrate.Settler).Settle(ctx, id, done, state) })
+}
+
 // sourceMailbox has several pages and chunks in two folders, and twins that differ
 // in nothing.
 func sourceMailbox() *memory.Mailbox {

@@ -9,6 +9,7 @@ import (
 
 	"reforest/batch"
 	"reforest/batch/store"
+	"reforest/migrate"
 	"reforest/reports"
 )
 
@@ -40,6 +41,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err := r.store.Begin(ctx, run, r.pick.ids...); err != nil {
 		return err
 	}
+	keepSmall(r.env, migrate.TidyPercent)
 	stopShow := r.show.start(ctx)
 	r.env.working.Store(true)
 	failure := r.pool().Run(ctx, r.id, r.pick.of.ID)

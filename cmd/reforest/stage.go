@@ -98,7 +98,7 @@ func runStage(ctx context.Context, env *environment, options *stageOptions, args
 	if options.all == (len(args) == 1) {
 		return usage(errors.New("stage takes one batch file, or --all; see: reforest stage --help"))
 	}
-	keepSmall(env)
+	keepSmall(env, tidyPercent)
 	c, err := loadConfig(options.config)
 	if err != nil {
 		return err
@@ -118,11 +118,11 @@ func runStage(ctx context.Context, env *environment, options *stageOptions, args
 // forests, which stay for as long as it runs; 60 costs a few percent of time.
 const tidyPercent = 60
 
-// keepSmall bounds the memory of planning for a whole forest, unless the operator has set
-// GOGC.
-func keepSmall(env *environment) {
+// keepSmall lets garbage grow to so many percent of what is in use before it is cleared up,
+// unless the operator has set GOGC.
+func keepSmall(env *environment, percent int) {
 	if env.getenv("GOGC") == "" {
-		debug.SetGCPercent(tidyPercent)
+		debug.SetGCPercent(percent)
 	}
 }
 

@@ -114,7 +114,10 @@ func (c Config) check() error {
 
 // tls returns the client's TLS settings.
 func (c Config) tls() (*tls.Config, error) {
-	settings := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	settings := &tls.Config{
+		ServerName: c.ServerName, MinVersion: tls.VersionTLS12,
+		DynamicRecordSizingDisabled: true, // small records are for browsers that wait for the first bytes
+	}
 	if c.CAFile == "" {
 		return settings, nil
 	}

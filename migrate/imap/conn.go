@@ -127,11 +127,13 @@ func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) e
 func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Config) error {
 	limited, cancel := context.WithTimeout(ctx, config.Timeout)
 	defer cancel()
-	secure := tls.Client(c.net.Conn, settings)
+	under := newWire(c.net.Conn)
+	secure := tls.Client(under, settings)
 	if err := secure.HandshakeContext(limited); err != nil {
 		return handshakeError(ctx, err)
 	}
 	c.attach(secure, config.Timeout)
+	c.net.wire = under
 	return nil
 }
 

@@ -13,6 +13,7 @@ type progressConn struct {
 	timeout time.Duration
 	aside   aside
 	server  *Server // may be nil
+	wire    *wire   // under TLS; nil without
 	closed  chan struct{}
 	once    sync.Once
 }
@@ -43,7 +44,11 @@ func (p *progressConn) Write(b []byte) (done int, err error) {
 		}
 		heard := p.aside.listen(p.Conn)
 		var n int
+		p.wire.hold()
 		n, err = p.Conn.Write(some)
+		if released := p.wire.release(); err == nil {
+			err = released
+		}
 		err = heard(err)
 		done += n
 	}

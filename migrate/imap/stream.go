@@ -7,7 +7,10 @@ import (
 	"reforest/migrate"
 )
 
-var _ migrate.Streamer = (*Target)(nil)
+var (
+	_ migrate.Streamer = (*Target)(nil)
+	_ migrate.Marker   = (*writing)(nil)
+)
 
 // A writing is a chunk on its way.
 type writing struct {

@@ -40,7 +40,10 @@ type chunk struct {
 	done   []migrate.Done
 }
 
-var _ migrate.Ledger = (*Journal)(nil)
+var (
+	_ migrate.Ledger  = (*Journal)(nil)
+	_ migrate.Settler = (*Journal)(nil)
+)
 
 func newDirection() *direction {
 	return &direction{
@@ -125,6 +128,14 @@ func (j *Journal) Commit(_ context.Context, id migrate.IntentID, done []migrate.
 		return nil
 	}
 	return fmt.Errorf("commit intent %d: it is not open", id)
+}
+
+// Settle closes an intent and stores a place, or neither.
+func (j *Journal) Settle(ctx context.Context, id migrate.IntentID, done []migrate.Done, state migrate.FolderState) error {
+	if err := j.Commit(ctx, id, done); err != nil {
+		return err
+	}
+	return j.PutFolder(ctx, state) // never fails
 }
 
 func (d *direction) count(state migrate.FolderState, intent migrate.Intent, done []migrate.Done) migrate.FolderState {

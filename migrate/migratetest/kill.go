@@ -133,6 +133,18 @@ func (j *dyingJournal) Commit(ctx context.Context, id migrate.IntentID, done []m
 	return j.life.write(func() error { return j.Ledger.Commit(ctx, id, done) })
 }
 
+// Settle is one step, as both are stored or none is.
+func (j *dyingJournal) Settle(ctx context.Context, id migrate.IntentID, done []migrate.Done, s migrate.FolderState) error {
+	settler, able := j.Ledger.(migrate.Settler)
+	if able {
+		return j.life.write(func() error { return settler.Settle(ctx, id, done, s) })
+	}
+	if err := j.Commit(ctx, id, done); err != nil {
+		return err
+	}
+	return j.PutFolder(ctx, s)
+}
+
 type dyingTarget struct {
 	migrate.Target
 	life *life

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"testing"
@@ -93,8 +94,10 @@ func (j job) profiled() error {
 }
 
 // move makes one pass over every mailbox, some of them side by side, as the product
-// does: one store, one claim and one journal for each.
+// does: one store, one claim and one journal for each, one memory for all.
 func (j job) move(ctx context.Context) (err error) {
+	debug.SetGCPercent(migrate.TidyPercent)
+	memory := migrate.NewMemory(batch.Ahead)
 	s, err := store.Open(ctx, store.Config{Path: j.Store})
 	if err != nil {
 		return err
@@ -113,7 +116,7 @@ func (j job) move(ctx context.Context) (err error) {
 	for range j.Workers {
 		workers.Go(func() {
 			for claim := range queue {
-				failures <- j.one(ctx, claim.Move.Identity, s.Journals(claim).Content)
+				failures <- j.one(ctx, claim.Move.Identity, s.Journals(claim).Content, memory)
 			}
 		})
 	}
@@ -153,7 +156,7 @@ func (j job) claims(ctx context.Context, s *store.Store) ([]batch.Claim, error) 
 }
 
 // one makes a pass over one mailbox. No message may be skipped: all of them can be moved.
-func (j job) one(ctx context.Context, user string, journal migrate.Journal) error {
+func (j job) one(ctx context.Context, user string, journal migrate.Journal, memory *migrate.Memory) error {
 	source, err := imap.OpenSource(ctx, j.Source.mailbox(user))
 	if err != nil {
 		return fmt.Errorf("open the source of %s: %w", user, err)
@@ -164,7 +167,8 @@ func (j job) one(ctx context.Context, user string, journal migrate.Journal) erro
 		return fmt.Errorf("open the target of %s: %w", user, err)
 	}
 	defer closing(target)
-	if _, err := migrate.Copy(ctx, source, target, journal, migrate.Options{Progress: j.teller()}); err != nil {
+	options := migrate.Options{Memory: memory, Follow: true, Delete: true, Progress: j.teller()}
+	if _, err := migrate.Copy(ctx, source, target, journal, options); err != nil {
 		return fmt.Errorf("copy %s: %w", user, err)
 	}
 	return nil
