@@ -38,6 +38,9 @@ func newForesight(now *names) foresight {
 // is false where the folder should be looked at again once others are placed.
 func (f foresight) see(p placement, want migrate.Wanted) (command create, sure bool) {
 	path, have := want.Path, string(want.Have)
+	// Who asks first for a use gets it: that is not this one if another comes before.
+	late := want.SpecialUse != "" && f.uses[want.SpecialUse]
+	f.uses[want.SpecialUse] = true
 	switch _, placed := f.names.placed[pathKey(path)]; {
 	case f.names.usable(have, want.Container):
 		f.names.take(path, spot{name: have})
@@ -48,9 +51,6 @@ func (f foresight) see(p placement, want migrate.Wanted) (command create, sure b
 		p.placeInbox(path)
 		return create{}, true
 	}
-	// Who asks first for a use gets it: that is not this one if another comes before.
-	late := want.SpecialUse != "" && f.uses[want.SpecialUse]
-	f.uses[want.SpecialUse] = true
 	name, known := f.name(path)
 	if !known || late || f.implied[pathKey(path)] {
 		f.putOff(path)
