@@ -97,11 +97,10 @@ func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum
 	if err == nil && sum.Stopped {
 		err = errStopping
 	}
-	err = errors.Join(err, m.noteFlags(ctx, w, sum))
 	if options.Delete {
 		err = errors.Join(err, m.note(ctx, w, leftBehind(w.move.Identity, sum)))
 	}
-	return sum, err
+	return sum, errors.Join(err, m.noteFlags(ctx, w, sum))
 }
 
 // beforeSwitch reports whether nobody works in the target mailbox yet.
