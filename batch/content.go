@@ -97,7 +97,10 @@ func (m *Mover) passOf(ctx context.Context, w *work, along way, whole bool) (sum
 	if err == nil && sum.Stopped {
 		err = errStopping
 	}
-	return sum, errors.Join(err, m.noteFlags(ctx, w, sum), m.noteGuarded(ctx, w, sum))
+	if options.Delete {
+		err = errors.Join(err, m.note(ctx, w, leftBehind(w.move.Identity, sum)))
+	}
+	return sum, errors.Join(err, m.noteFlags(ctx, w, sum))
 }
 
 // beforeSwitch reports whether nobody works in the target mailbox yet.
@@ -105,17 +108,24 @@ func (w *work) beforeSwitch() bool {
 	return w.move.Phase == PhaseCopy || w.move.Phase == PhaseSwitch && (w.move.Step == "" || w.move.Step == StepGate)
 }
 
-// noteGuarded puts on record where so much is gone from the source that nothing was
-// deleted at the target.
-func (m *Mover) noteGuarded(ctx context.Context, w *work, sum migrate.Summary) error {
-	if sum.Guarded == 0 {
-		return nil
+// leftBehind are the findings of a pass that deletes about what is gone from the source and
+// was not deleted at the target for a person to look at.
+func leftBehind(whom string, sum migrate.Summary) (findings []migrate.Finding) {
+	if sum.Guarded > 0 {
+		findings = append(findings, migrate.Finding{
+			Rule: "content.gone", Severity: migrate.Warn, Whom: whom,
+			What: fmt.Sprintf("%d items of %s are gone from the old mailbox, too many at once to delete them in the new one", sum.Guarded, sum.GuardedIn),
+			Mend: "Ask the owner. What was deleted on purpose can be deleted in the new mailbox; what was not is there still.",
+		})
 	}
-	return m.note(ctx, w, []migrate.Finding{{
-		Rule: "content.gone", Severity: migrate.Warn, Whom: w.move.Identity,
-		What: fmt.Sprintf("%d items of %s are gone from the old mailbox, too many at once to delete them in the new one", sum.Guarded, sum.GuardedIn),
-		Mend: "Ask the owner. What was deleted on purpose can be deleted in the new mailbox; what was not is there still.",
-	}})
+	if sum.Deleted > 0 && sum.Skips > 0 {
+		findings = append(findings, migrate.Finding{
+			Rule: "content.left", Severity: migrate.Warn, Whom: whom,
+			What: fmt.Sprintf("%d items that are gone from the old mailbox were not deleted in the new one: they may be among the %d skipped ones, which could not be moved", sum.Deleted, sum.Skips),
+			Mend: "Look at the skipped items. What the owner deleted on purpose can be deleted in the new mailbox.",
+		})
+	}
+	return findings
 }
 
 // journal returns the journal of what is brought along the way.

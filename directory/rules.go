@@ -242,6 +242,7 @@ var contentRules = []Rule{
 	{"content.moved-since", migrate.Note, "Items filed elsewhere in the new mailbox lie where they were in the old one.", "", "the way back"},
 	{"content.gone", migrate.Warn, "So much is gone from the old mailbox at once that it was not deleted in the new one.", "Ask the owner whether it was meant.", fromOwn},
 	{"content.keywords", migrate.Note, "Items lost flags or keywords that the target does not take.", "", fromOwn},
+	{"content.left", migrate.Warn, "Items that are gone from the old mailbox are in the new one still, since it has skipped items.", "Look at the skipped items, and ask the owner.", fromOwn},
 	{"content.missing", migrate.Forbid, "Items of the source are neither moved nor skipped.", "Run the batch again.", fromOwn},
 	{"content.unlisted", migrate.Warn, "The source counts more items than it lists.", "Verify again, or have the folder's index rebuilt at the source.", fromOwn},
 	{"content.open", migrate.Forbid, "A chunk was sent and never confirmed.", "Run the batch again.", fromOwn},

@@ -203,3 +203,34 @@ func TestOfEqualItemsThatWithTheDateWasMoved(t *testing.T) {
 		}
 	}
 }
+
+// What was marked as deleted when it was copied and is not any more must not stay marked at
+// the target, where the next client would expunge it.
+func TestWhatIsNoLongerMarkedAsDeleted(t *testing.T) {
+	t.Parallel()
+	for _, moved := range []bool{false, true} {
+		here, there, j := filled(0, 1), memory.NewMailbox(), migratetest.NewJournal()
+		s := watch(here)
+		m := memory.Message{Body: []byte("marked"), Flags: []string{`\Deleted`, `\Seen`}}
+		uid := here.Add([]string{"INBOX"}, m)[0]
+		goForward(t, s, there, j)
+		if moved {
+			here.Remove([]string{"INBOX"}, uid)
+			m.Flags = []string{`\Seen`}
+			here.Add([]string{"Other"}, m)
+		} else {
+			here.Add([]string{"INBOX"}, memory.Message{Body: []byte("so that it is asked about")})
+			s.flags = map[migrate.ItemID][]string{migrate.ItemID(strconv.FormatInt(uid, 10)): {`\Seen`}}
+		}
+		if sum := goForward(t, s, there, j); sum.Edited != 1 || sum.Removed != 0 {
+			t.Errorf("moved %t: %+v, want 1 edited", moved, sum)
+		}
+		for _, f := range there.Folders() {
+			for _, m := range f.Messages {
+				if slices.Contains(m.Flags, `\Deleted`) {
+					t.Errorf("moved %t: %q has flags %q", moved, m.Body, m.Flags)
+				}
+			}
+		}
+	}
+}

@@ -142,7 +142,7 @@ func (f *following) judge(pair Pair, changes *changes) (flagged, bool) {
 		f.lose(pair)
 		return flagged{}, false
 	}
-	return flagged{pair, now}, told && !SameFlags(carried(now), carried(pair.Flags))
+	return flagged{pair, now}, told && pair.reflagged(now)
 }
 
 // asks reports whether the pass has questions to the source before it writes a chunk.
@@ -151,6 +151,21 @@ func (f *following) asks() bool { return f != nil && !f.trusts && len(f.known) >
 // carried returns the flags that are brought. \Deleted is not: the next client would
 // expunge for good what the owner may still want back.
 func carried(flags []string) []string { return less(flags, []string{`\Deleted`}) }
+
+// reflagged reports whether the flags that the item has now have to be brought.
+func (p Pair) reflagged(now []string) bool {
+	return !SameFlags(carried(now), carried(p.Flags)) || len(p.dropped(now)) > 0
+}
+
+// dropped returns the flags that the item has no more. \Deleted is one where the target has
+// it, as an item that had it when it was first written.
+func (p Pair) dropped(now []string) []string {
+	dropped := less(p.Flags, now)
+	if lacksFlag([]string{`\Deleted`}, p.ThereFlags) {
+		return carried(dropped)
+	}
+	return dropped
+}
 
 func (f *following) lose(pair Pair) { f.lost[pair.Digest] = append(f.lost[pair.Digest], pair) }
 

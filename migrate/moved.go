@@ -52,7 +52,7 @@ func (c *chunk) reflagMoved(ctx context.Context, found []moved, done []Done) err
 	var changed []flagged
 	for _, m := range found {
 		d, there := by[m.item.ID]
-		if !there || SameFlags(carried(m.item.Flags), carried(m.pair.Flags)) {
+		if !there || !m.pair.reflagged(m.item.Flags) {
 			continue
 		}
 		pair := m.pair

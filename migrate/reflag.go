@@ -41,7 +41,7 @@ func (p *pass) reflagIn(ctx context.Context, ref Ref, items []flagged) error {
 	for _, f := range items {
 		intent.Items = append(intent.Items, Planned{Item: f.Item, Size: f.Size, Digest: f.Digest, Received: f.Received, Flags: f.now})
 		edit := editOf(f.Pair)
-		edit.Add, edit.Drop = carried(less(f.now, f.Flags)), carried(less(f.Flags, f.now))
+		edit.Add, edit.Drop = carried(less(f.now, f.Flags)), f.dropped(f.now)
 		edits = append(edits, edit)
 	}
 	var err error

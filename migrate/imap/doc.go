@@ -1,8 +1,9 @@
 // Package imap reads and writes one mailbox over IMAP, as a migrate.Source and a
 // migrate.Target. It speaks RFC 9051 and RFC 3501 through its own thin wire layer,
 // which streams messages of any size and uses what a server offers: LITERAL+
-// (RFC 7888), MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315), LIST-EXTENDED (RFC 5258),
-// LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+// (RFC 7888), MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315), MOVE (RFC 6851), LIST-EXTENDED
+// (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), CONDSTORE and QRESYNC
+// (RFC 7162), ACL (RFC 4314), COMPRESS=DEFLATE (RFC 4978).
 //
 // # How messages are written
 //
@@ -18,14 +19,19 @@
 //	ItemID, ItemRef "uidvalidity.uid"
 //	Cursor          "uidvalidity.lastuid"
 //	Mark            "uidvalidity.uidnext"
+//	State           "uidvalidity.uidnext.messages.highestmodseq", and ".s" if subscribed
 //
-// A UIDVALIDITY that has changed makes every one of them void (RFC 9051 2.3.1.1).
-// That is reported, never repaired by guessing.
+// A UIDVALIDITY that has changed makes every one of them void (RFC 9051 2.3.1.1). A pass
+// that follows reads such a folder of the source from its beginning and knows its messages
+// again by their bytes; so does Edit at the target. Landed does not guess: where it cannot
+// tell, that is an error for a person.
 //
 // # Which failures mean what
 //
 //	no TLS, unknown certificate      one server, never
 //	credentials refused              the whole run, never
+//	a mailbox that may not be opened one mailbox, never
+//	too many connections, throttled  one server, later, and no failed attempt
 //	BYE, connection lost, timeout    one server, later
 //	UNAVAILABLE, INUSE, LIMIT        one server, later
 //	OVERQUOTA, TRYCREATE, SERVERBUG  one mailbox, later

@@ -8,8 +8,8 @@ import (
 	"reforest/migrate"
 )
 
-// A Target writes one mailbox. It creates folders and appends messages; it never
-// deletes or changes what it finds.
+// A Target writes one mailbox. It creates folders and appends messages; of what it finds
+// it moves, flags and deletes what Edit names, as long as that is as it was written.
 type Target struct {
 	*session
 	names *names // what the target holds; nil until it is asked
