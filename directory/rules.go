@@ -242,6 +242,10 @@ var contentRules = []Rule{
 	{"content.moved-since", migrate.Note, "Items filed elsewhere in the new mailbox lie where they were in the old one.", "", "the way back"},
 	{"content.gone", migrate.Warn, "So much is gone from the old mailbox at once that it was not deleted in the new one.", "Ask the owner whether it was meant.", fromOwn},
 	{"content.keywords", migrate.Note, "Items lost flags or keywords that the target does not take.", "", fromOwn},
+	{"content.metadata", migrate.Note, "Metadata of folders, such as comments, was not taken by the target.", "", "RFC 5464"},
+	{"content.quota", migrate.Note, "The old mailbox has a quota; the new one may have another.", "", "RFC 9208"},
+	{"content.room", migrate.Warn, "The new mailbox has no room for all that the old one holds.", "Raise its quota.", "RFC 9208"},
+	{"content.savedate", migrate.Note, "When messages came into their folders is not carried over: no command sets it.", "", "RFC 8514"},
 	{"content.missing", migrate.Forbid, "Items of the source are neither moved nor skipped.", "Run the batch again.", fromOwn},
 	{"content.open", migrate.Forbid, "A chunk was sent and never confirmed.", "Run the batch again.", fromOwn},
 }
