@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -114,11 +115,10 @@ func annotated(ctx context.Context, source Source, journal Journal) ([]FolderSta
 }
 
 // annotate brings the metadata of one folder.
-func annotate(ctx context.Context, to Annotator, f FolderState, want, have Annotations, replace bool) ([]Unannotated, error) {
-	for _, err := range []error{want.Err, have.Err} {
-		if err != nil {
-			return []Unannotated{{Path: f.Path, Why: err.Error()}}, nil
-		}
+func annotate(ctx context.Context, to Annotator, f FolderState, want, have Annotations, replace bool) (left []Unannotated, err error) {
+	if unread := errors.Join(want.Err, have.Err); unread != nil {
+		left = append(left, Unannotated{Path: f.Path, Why: unread.Error()})
+		return left, nil //nolint:nilerr // what cannot be read of one folder is told, and stops nothing
 	}
 	missing, left := lacking(f.Path, want.List, have.List, replace)
 	if len(missing) == 0 {

@@ -32,7 +32,7 @@ func annotate(t *testing.T, source, target peer, user string, j *migratetest.Jou
 func TestFolderMetadata(t *testing.T) {
 	t.Parallel()
 	source, target := dovecotPeer(imaptest.NewDovecot(t, imaptest.DovecotConfig{Metadata: true})), dovecotPeer(imaptest.NewDovecot(t, imaptest.DovecotConfig{Metadata: true}))
-	cyrus := cyrusPeer(startCyrus(t))
+	cyrus := cyrusIfThere(t)
 	for _, tt := range []struct {
 		name           string
 		source, target peer
@@ -45,6 +45,7 @@ func TestFolderMetadata(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			needs(t, tt.source, tt.target)
 			user, j := newUser(), migratetest.NewJournal()
 			owner := tt.source.account(t, user)
 			tt.target.account(t, user)
