@@ -218,11 +218,18 @@ func (w *work) counter(along way) func(migrate.Summary) {
 
 // copy makes the first pass.
 func (m *Mover) copy(ctx context.Context, w *work) (Verdict, error) {
+	if err := m.measure(ctx, w); err != nil {
+		return Done, err
+	}
 	sum, err := m.pass(ctx, w, false)
 	if err != nil {
 		return Done, err
 	}
 	if sum.Brought > 0 {
+		// What is refused is told before the switch, when all is brought once more.
+		if _, err := m.annotate(ctx, w); err != nil {
+			return Done, err
+		}
 		// Delegates can open the folders from the switch on. Not everyone may be staged yet:
 		// what is in doubt is told when the move is cleaned.
 		if _, err := m.share(ctx, w, false); err != nil {

@@ -183,7 +183,12 @@ func (m *Mover) small(ctx context.Context, w *work) (Verdict, error) {
 	if sum.Brought > m.Delta {
 		return Wait(time.Now(), fmt.Sprintf("the last pass brought %d items, more than %d (switch.delta): makes another before the switch", sum.Brought, m.Delta)), nil
 	}
-	return Done, nil
+	// Also what a process that was killed after its last pass has not brought.
+	findings, err := m.annotate(ctx, w)
+	if err != nil {
+		return Done, err
+	}
+	return Done, m.note(ctx, w, findings)
 }
 
 // roomy looks whether the target mailbox takes the mail that will arrive there.

@@ -187,6 +187,23 @@ type Room interface {
 	Room(ctx context.Context) (free int64, limited bool, err error)
 }
 
+// A Quota is the limit of a mailbox that leaves least.
+type Quota struct {
+	Root    string // its name at the server
+	Used    int64  // bytes
+	Limit   int64  // bytes
+	Limited bool   // false where no limit is set or the server does not tell
+}
+
+// A Measured is a Source or Target that can say what its mailbox holds and may hold, and
+// what of a message no other mailbox can be given.
+type Measured interface {
+	Quota(ctx context.Context) (Quota, error)
+	// SaveDates reports whether the server keeps when a message came into its folder. No
+	// protocol sets it (RFC 8514).
+	SaveDates(ctx context.Context) (bool, error)
+}
+
 // A Journal is bound to one move and one claim on it. Every method that writes is durable
 // when it returns. It may be used by several goroutines, and makes durable together what
 // they write at the same time.

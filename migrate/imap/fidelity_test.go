@@ -183,7 +183,7 @@ func hashed(at string) bool { return regexp.MustCompile("-[0-9a-f]{8}(→|$)").M
 func TestFidelity(t *testing.T) {
 	t.Parallel()
 	slashes, target, dots := dovecotPeer(imaptest.StartDovecot(t, "/")), dovecotPeer(imaptest.StartDovecot(t, "/")), dovecotPeer(imaptest.StartDovecot(t, "."))
-	cyrus := cyrusPeer(startCyrus(t))
+	cyrus := cyrusIfThere(t)
 	const invalid, apart = "Invalid mailbox name", "separates folders there"
 	const tilde, dotdot = "Begins with '~'", "Contains '..' part"
 	for _, tt := range []struct {
@@ -205,6 +205,7 @@ func TestFidelity(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			needs(t, tt.source, tt.target)
 			user, j := newUser(), migratetest.NewJournal()
 			tt.target.account(t, user)
 			owner := tt.source.account(t, user)

@@ -3,8 +3,10 @@ package imap
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // unescapeName reads what escapeName wrote.
@@ -45,6 +47,30 @@ func TestEscapeNameCanBeReadBack(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a folder is called, its first two spellings other than its name are read back,
+// and each stands for that name alone.
+func FuzzCandidatesCanBeReadBack(f *testing.F) {
+	for _, name := range []string{"", "=", "==", "=7Etilde", "~tilde", " ", "  ", ".", "..", "...", "a.b", "🎄", "日本語", "&amp", "\x00", "\u0085", "\uFFFD", "=2Fb"} {
+		f.Add(name, "/")
+		f.Add(name, ".")
+	}
+	f.Fuzz(func(t *testing.T, name, delim string) {
+		if !utf8.ValidString(name) || len(delim) != 1 || !strings.Contains(`/.\^!:|`, delim) {
+			t.Skip("no server has such a name or delimiter")
+		}
+		mild := escapeName(name, func(r rune) bool { return disliked(r, delim) })
+		strict := escapeName(name, func(r rune) bool { return !alphanumeric(r) && r != ' ' && r != '-' && r != '_' })
+		for _, spelling := range []string{mild, strict} {
+			if back, err := unescapeName(spelling); err != nil || back != name {
+				t.Errorf("%q is spelt %q, which reads back as %q, %v", name, spelling, back, err)
+			}
+			if !slices.Contains(candidates(name, delim), spelling) || strings.Contains(spelling, delim) {
+				t.Errorf("%q with delimiter %q: %q is none of %q, or holds the delimiter", name, delim, spelling, candidates(name, delim))
+			}
+		}
+	})
 }
 
 func TestCutNamesStayApart(t *testing.T) {

@@ -1,6 +1,7 @@
 package imap_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,6 +39,25 @@ func cyrusPeer(c *imaptest.Cyrus) peer {
 		owner:   c.Account,
 		config:  func(user string) imap.Config { return cyrusConfig(c, user) },
 		stores:  func(body string) string { return body },
+	}
+}
+
+// cyrusIfThere is a Cyrus where there is one to start; see needs.
+func cyrusIfThere(t *testing.T) peer {
+	t.Helper()
+	if os.Getenv("REFOREST_CYRUS") == "" {
+		return peer{}
+	}
+	return cyrusPeer(startCyrus(t))
+}
+
+// needs skips a test for which one of the servers is not there.
+func needs(t *testing.T, peers ...peer) {
+	t.Helper()
+	for _, p := range peers {
+		if p.config == nil {
+			t.Skip("Cyrus: no directory is named that holds it (REFOREST_CYRUS)")
+		}
 	}
 }
 

@@ -148,7 +148,7 @@ func byDate(all []refusal) []refusal {
 // same messages by another client.
 func TestAllRealMail(t *testing.T) {
 	t.Parallel()
-	source, target, cyrus := dovecotPeer(imaptest.StartDovecot(t, "/")), dovecotPeer(imaptest.StartDovecot(t, ".")), cyrusPeer(startCyrus(t))
+	source, target, cyrus := dovecotPeer(imaptest.StartDovecot(t, "/")), dovecotPeer(imaptest.StartDovecot(t, ".")), cyrusIfThere(t)
 	for _, tt := range []struct {
 		name           string
 		source, target peer
@@ -159,6 +159,7 @@ func TestAllRealMail(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			needs(t, tt.source, tt.target)
 			checkRealMail(t, tt.source, tt.target, newUser())
 		})
 	}

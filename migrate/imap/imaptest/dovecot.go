@@ -36,8 +36,10 @@ type DovecotConfig struct {
 	// but whose repair after SIGKILL brings back messages that had been deleted or had never
 	// been confirmed.
 	Maildir bool
-	ACL     bool   // access control lists are kept
-	More    string // lines behind all others of the configuration
+	ACL     bool // access control lists are kept
+	// Metadata keeps entries about folders (RFC 5464).
+	Metadata bool
+	More     string // lines behind all others of the configuration
 }
 
 func (c DovecotConfig) location(dir string) string {
@@ -132,6 +134,12 @@ plugin {
   acl_user = %u
 }
 {{end}}
+{{if .Metadata}}
+mail_attribute_dict = file:{{.Dir}}/mail/%u.attributes
+protocol imap {
+  imap_metadata = yes
+}
+{{end}}
 {{.More}}
 `
 
@@ -187,7 +195,7 @@ func NewDovecot(t testing.TB, config DovecotConfig) *Dovecot {
 	layOut(t, dir, cert, d)
 	writeConf(t, dir, map[string]any{
 		"Dir": dir, "Name": filepath.Base(dir), "Group": nobodyGroup(t), "Password": d.Password,
-		"Port": port, "ClearPort": clearPort, "Separator": config.Separator, "Quota": config.Quota, "ACL": config.ACL, "More": config.More,
+		"Port": port, "ClearPort": clearPort, "Separator": config.Separator, "Quota": config.Quota, "ACL": config.ACL, "Metadata": config.Metadata, "More": config.More,
 		"Location": config.location(dir), "Fsync": config.fsync(),
 	})
 	d.Process = runServer(t, &Process{

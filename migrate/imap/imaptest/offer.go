@@ -83,3 +83,25 @@ func (a Account) Uses(t testing.TB) map[string]string {
 }
 
 var specialUses = []imap.MailboxAttr{imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash}
+
+// SetMetadata sets an entry of a folder (RFC 5464 4.3).
+func (a Account) SetMetadata(t testing.TB, folder, entry, value string) {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	bytes := []byte(value)
+	must(t, c.SetMetadata(folder, map[string]*[]byte{entry: &bytes}).Wait())
+}
+
+// Metadata returns an entry of a folder; "" if there is none.
+func (a Account) Metadata(t testing.TB, folder, entry string) string {
+	t.Helper()
+	c := a.open(t)
+	defer func() { _ = c.Close() }()
+	data, err := c.GetMetadata(folder, []string{entry}, nil).Wait()
+	must(t, err)
+	if value := data.Entries[entry]; value != nil {
+		return string(*value)
+	}
+	return ""
+}
