@@ -297,10 +297,15 @@ type create struct {
 func (p placement) create(ctx context.Context, name string, container bool) (status, error) {
 	command := p.creation(name, container)
 	s, err := p.ask(ctx, command)
-	if err != nil || s.ok() || command.use == "" || s.code != "USEATTR" && s.kind != "BAD" {
+	if err == nil && command.use != "" && (s.code == "USEATTR" || s.kind == "BAD") {
+		command.use = ""
+		s, err = p.ask(ctx, command)
+	}
+	if err != nil || s.ok() || command.name == name || saysExists(s) || pushbackCreate(s) != nil {
 		return s, err
 	}
-	return p.ask(ctx, create{name: command.name})
+	// Dovecot refuses a delimiter at the end where a mailbox can hold both.
+	return p.ask(ctx, create{name: name, use: command.use})
 }
 
 // creation is the command that creates a mailbox.
