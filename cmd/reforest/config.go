@@ -84,6 +84,7 @@ type mailConfig struct {
 	ClientID     string     `yaml:"client_id"`
 	ClientSecret secretRef  `yaml:"client_secret"`
 	Scope        string     `yaml:"scope"`
+	Tunnel       []string   `yaml:"tunnel"`
 	Compress     bool       `yaml:"compress"`
 	Limits       mailLimits `yaml:"limits"`
 }
@@ -287,9 +288,13 @@ func (d directoryConfig) checkURL(key, url string, f *faults) {
 }
 
 func (m mailConfig) check(key, dir string, f *faults) {
-	f.required(key, map[string]string{"imap": m.IMAP})
 	f.file(key+".ca", dir, m.CA)
-	m.checkLogin(key, dir, f)
+	if m.tunnelled() {
+		m.checkTunnel(key, f)
+	} else {
+		f.required(key, map[string]string{"imap": m.IMAP})
+		m.checkLogin(key, dir, f)
+	}
 	m.Limits.check(key+".limits", f)
 	if !oneOf(m.Mailbox, "", "mail", "alias", "sam", "upn") {
 		f.add(key+".mailbox", "%q: want mail, alias, sam or upn", m.Mailbox)

@@ -42,9 +42,23 @@ func (m mailConfig) usesToken() bool {
 	return m.Login == string(imap.XOAuth2) || m.Login == string(imap.OAuthBearer)
 }
 
+// tunnelled reports whether a command is the connection, which takes no login.
+func (m mailConfig) tunnelled() bool { return len(m.Tunnel) > 0 }
+
+func (m mailConfig) checkTunnel(key string, f *faults) {
+	if m.IMAP != "" {
+		f.add(key+".tunnel", "%s.tunnel and %s.imap exclude each other", key, key)
+	}
+	if !strings.Contains(strings.Join(m.Tunnel[1:], " "), imap.MailboxWord) {
+		f.add(key+".tunnel", "%s.tunnel does not say whose mailbox is to be opened: want %s among its words", key, imap.MailboxWord)
+	}
+}
+
 // secrets are those that the login needs.
 func (m mailConfig) secrets(key string) []namedSecret {
 	switch {
+	case m.tunnelled():
+		return nil
 	case !m.usesToken():
 		return []namedSecret{{key + ".password", m.Password}}
 	case m.TokenURL != "":

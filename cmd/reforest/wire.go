@@ -195,7 +195,7 @@ func newMailboxes(env *environment, c *config) (*mailboxes, error) {
 func newMailServer(env *environment, c *config, side string, m mailConfig) (mailServer, error) {
 	var password secret
 	var err error
-	if !m.usesToken() {
+	if !m.usesToken() && !m.tunnelled() {
 		if password, err = m.Password.resolve(c.dir(), env.getenv); err != nil {
 			return mailServer{}, fmt.Errorf("%s.mail.password: %w", side, err)
 		}
@@ -208,7 +208,7 @@ func newMailServer(env *environment, c *config, side string, m mailConfig) (mail
 		Config: imap.Config{
 			Address: m.IMAP, StartTLS: m.StartTLS, CAFile: within(c.dir(), m.CA), ServerName: m.ServerName,
 			Admin: m.Admin, Password: string(password), Login: imap.Login(m.Login), Separator: m.Separator,
-			Token: token, Compress: m.Compress, Version: version, Server: m.Limits.server(side, newLogger(env)),
+			Tunnel: m.Tunnel, Token: token, Compress: m.Compress, Version: version, Server: m.Limits.server(side, newLogger(env)),
 		},
 		attribute: m.Mailbox, probe: m.Probe, proven: new(atomic.Bool), patience: c.Retry,
 		say: func(format string, args ...any) { env.say("The "+side+" mail server is busy: "+format, args...) },

@@ -38,9 +38,9 @@ const (
 	defaultPage    = 1000
 )
 
-// Config says how to reach one mailbox. There is no way to go without TLS.
+// Config says how to reach one mailbox. No password goes without TLS.
 type Config struct {
-	Address    string        // host:port
+	Address    string        // host:port; empty with a Tunnel
 	StartTLS   bool          // begin in the clear and upgrade (RFC 9051 6.2.1); default is TLS from the start
 	CAFile     string        // PEM file of the authorities to trust; default is the system's
 	ServerName string        // name in the server's certificate; default is Address' host
@@ -55,6 +55,12 @@ type Config struct {
 	Version    string        // ours, for the server's log (RFC 2971); "" is not told
 	Server     *Server       // what all connections to this server share; nil bounds nothing
 
+	// Tunnel is a command and its arguments whose standard input and output are a
+	// connection that is logged in already (PREAUTH, RFC 9051 7.1.4), such as ssh to the
+	// server and an IMAP server there: each MailboxWord in it stands for the mailbox. It
+	// takes the place of the network, of TLS and of the login. No shell is asked here.
+	Tunnel []string
+
 	// Token returns an access token for the logins XOAuth2 and OAuthBearer. It is asked
 	// at each login, and again with the token that the server has just refused: then it
 	// returns another one, or the same if it has no other.
@@ -62,7 +68,12 @@ type Config struct {
 }
 
 // String names the mailbox and leaves out the password, so that it is safe in logs.
-func (c Config) String() string { return c.Mailbox + " at " + c.Address }
+func (c Config) String() string {
+	if len(c.Tunnel) > 0 {
+		return c.Mailbox + " through " + c.Tunnel[0]
+	}
+	return c.Mailbox + " at " + c.Address
+}
 
 // GoString is String.
 func (c Config) GoString() string { return c.String() }
@@ -83,6 +94,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Page <= 0 {
 		c.Page = defaultPage
+	}
+	if len(c.Tunnel) > 0 {
+		return c, errors.Join(c.check(), c.checkTunnel())
 	}
 	host, _, err := net.SplitHostPort(c.Address)
 	if err != nil {

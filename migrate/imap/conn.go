@@ -64,11 +64,10 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: config.Timeout}
-	raw, err := dialer.DialContext(ctx, "tcp", config.Address)
+	raw, err := config.reach(ctx)
 	if err != nil {
 		leave()
-		return nil, lost(ctx, "imap.Dial", err)
+		return nil, err
 	}
 	c := newConn(raw, config.Timeout)
 	c.share(config.Server, leave)
@@ -78,6 +77,23 @@ func Dial(ctx context.Context, config Config) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// reach connects to the server, and has nothing said yet.
+func (c Config) reach(ctx context.Context) (net.Conn, error) {
+	if len(c.Tunnel) > 0 {
+		t, err := c.dig() //nolint:contextcheck // the command ends with the connection, not with ctx
+		if err != nil {
+			return nil, configError(fmt.Errorf("start the tunnel: %w", err))
+		}
+		return t, nil
+	}
+	dialer := net.Dialer{Timeout: c.Timeout}
+	raw, err := dialer.DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, lost(ctx, "imap.Dial", err)
+	}
+	return raw, nil
 }
 
 // share makes the connection one of those of a server.
@@ -100,12 +116,15 @@ func (c *Conn) attach(raw net.Conn, timeout time.Duration) {
 
 // enter brings a fresh connection to the authenticated state.
 func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) error {
+	if t, tunnelled := c.net.Conn.(*tunnel); tunnelled {
+		return c.enterTunnel(ctx, config, t)
+	}
 	if !config.StartTLS {
 		if err := c.handshake(ctx, config, settings); err != nil {
 			return err
 		}
 	}
-	if err := c.greeting(ctx); err != nil {
+	if err := c.greeting(ctx, "OK"); err != nil {
 		return err
 	}
 	if config.StartTLS {
@@ -124,6 +143,22 @@ func (c *Conn) enter(ctx context.Context, config Config, settings *tls.Config) e
 	return c.settle(ctx, config)
 }
 
+// enterTunnel learns from the greeting that somebody is logged in already.
+func (c *Conn) enterTunnel(ctx context.Context, config Config, t *tunnel) error {
+	if err := c.greeting(ctx, "PREAUTH"); err != nil {
+		if e := migrate.AsError(err); e != nil {
+			e.Err = t.explain(e.Err)
+		}
+		return err
+	}
+	if c.caps == nil {
+		if err := c.capability(ctx); err != nil {
+			return err
+		}
+	}
+	return c.settle(ctx, config)
+}
+
 func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Config) error {
 	limited, cancel := context.WithTimeout(ctx, config.Timeout)
 	defer cancel()
@@ -137,8 +172,9 @@ func (c *Conn) handshake(ctx context.Context, config Config, settings *tls.Confi
 	return nil
 }
 
-// greeting reads what the server says first (RFC 9051 7.1).
-func (c *Conn) greeting(ctx context.Context) error {
+// greeting reads what the server says first (RFC 9051 7.1), which has to be of the kind
+// wanted: OK, or PREAUTH through a tunnel.
+func (c *Conn) greeting(ctx context.Context, wanted string) error {
 	stop := c.tie(ctx)
 	defer stop()
 	if err := c.lex.start(); err != nil {
@@ -146,17 +182,20 @@ func (c *Conn) greeting(ctx context.Context) error {
 	}
 	tag, kind := c.lex.word(), strings.ToUpper(c.lex.word())
 	s := parseStatus(kind, c.lex.text())
+	var err error
 	switch {
-	case tag == "*" && kind == "OK":
+	case tag == "*" && kind == wanted:
 		c.learn(s)
 		return nil
 	case tag == "*" && kind == "BYE":
 		return heed(&migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Retry: migrate.Later, Err: s}, s)
 	case tag == "*" && kind == "PREAUTH":
-		err := errors.New("the server logs everyone in by itself, so that nobody can tell whose mailbox it is")
-		return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
+		err = errors.New("the server logs everyone in by itself, so that nobody can tell whose mailbox it is")
+	case tag == "*" && kind == "OK":
+		err = errors.New("the tunnel's server wants a login, and none is sent through a tunnel: want one that greets with PREAUTH")
+	default:
+		err = fmt.Errorf("%w: not an IMAP greeting", errSyntax)
 	}
-	err := fmt.Errorf("%w: not an IMAP greeting", errSyntax)
 	return &migrate.Error{Op: "imap.Dial", Reach: migrate.OneServer, Err: err}
 }
 

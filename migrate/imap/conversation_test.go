@@ -33,7 +33,7 @@ func steps(t *testing.T) []step {
 	item := &migrate.Item{ID: "1.1", Size: 5, Body: strings.NewReader("hello"), Flags: []string{`\Seen`, "$Label"}}
 	target := func(c *Conn) *Target { return &Target{session: &session{conn: c}} }
 	return []step{
-		func(ctx context.Context, c *Conn) error { return c.greeting(ctx) },
+		func(ctx context.Context, c *Conn) error { return c.greeting(ctx, "OK") },
 		func(ctx context.Context, c *Conn) error {
 			return c.login(ctx, Config{Address: "a:1", Mailbox: "ann", Login: XOAuth2, Token: tokens("tok1", "tok2")})
 		},
