@@ -46,9 +46,13 @@ type job struct {
 type side struct {
 	Address, CAFile, Admin, Password string
 	Login                            imap.Login
+	Conf                             string // of a Dovecot whose mailboxes are opened here, through a tunnel; "" goes to Address
 }
 
 func (s side) mailbox(user string) imap.Config {
+	if s.Conf != "" {
+		return imap.Config{Tunnel: []string{"doveadm", "-c", s.Conf, "exec", "imap", "-u", imap.MailboxWord}, Mailbox: user}
+	}
 	return imap.Config{Address: s.Address, CAFile: s.CAFile, Admin: s.Admin, Password: s.Password, Login: s.Login, Mailbox: user}
 }
 

@@ -31,11 +31,13 @@ type tool struct {
 	run      func(b *testing.B, s servers, users []string, dir string) (cost, error)
 	folders  func(path string) bool // those that it brings; nil is all
 	keywords bool                   // it brings keywords too
+	ours     bool                   // it brings folders and subscriptions too
 	cut      string                 // what it adds to messages, see imaptest.Account.Inventory
 }
 
 var (
-	reforest = tool{name: "reforest", run: runReforest, keywords: true}
+	reforest = tool{name: "reforest", run: runReforest, keywords: true, ours: true}
+	tunnel   = tool{name: "tunnel", run: runTunnel, keywords: true, ours: true}
 	mbsync   = tool{name: "mbsync", run: runMbsync, cut: "X-TUID: "}
 	backup   = tool{name: "doveadm", run: runBackup, keywords: true, folders: notRefused}
 	ceiling  = tool{name: "ceiling", run: runImport, keywords: true}
@@ -47,6 +49,20 @@ func runReforest(b *testing.B, s servers, users []string, dir string) (cost, err
 		Store: filepath.Join(dir, "reforest.db"), Users: users, Workers: atOnce, Profile: s.profile,
 		Source: side{Address: s.source.Address, CAFile: s.source.CAFile, Admin: s.source.Admin, Password: s.source.AdminPassword},
 		Target: side{Address: s.way, CAFile: s.target.CAFile, Admin: s.target.Admin, Password: s.target.AdminPassword},
+	}
+	command, err := j.command(b.Context())
+	if err != nil {
+		return cost{}, err
+	}
+	return spend(b.Context(), 1, command)
+}
+
+// runTunnel runs the mover under test where the ceiling runs: on the machine that has both
+// stores, without a network and TLS in between.
+func runTunnel(b *testing.B, s servers, users []string, dir string) (cost, error) {
+	j := job{
+		Store: filepath.Join(dir, "reforest.db"), Users: users, Workers: atOnce,
+		Source: side{Conf: s.source.Conf}, Target: side{Conf: s.target.Conf},
 	}
 	command, err := j.command(b.Context())
 	if err != nil {
