@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -137,10 +138,13 @@ func skips(moves []batch.Move) (n int64) {
 	return n
 }
 
+// plain keeps colours out of tables: they would end up in files and mails.
+var plain = sync.OnceFunc(text.DisableColors)
+
 // movesTable draws one line a mailbox. notes are by the move's place in the batch; working
 // says that a run is at work on it.
 func movesTable(moves []batch.Move, notes map[int]string, working bool) string {
-	text.DisableColors() // colours would end up in files and mails
+	plain()
 	w := table.NewWriter()
 	w.SetStyle(table.StyleLight)
 	w.Style().Format.Header = text.FormatDefault
