@@ -157,7 +157,7 @@ func (t *Target) marked(name string, s status, numbers map[string]uint64) (migra
 	}
 	at := place{uint32(numbers["UIDVALIDITY"]), uint32(numbers["UIDNEXT"])}
 	if at.uidValidity == 0 || at.uid == 0 {
-		return "", noUIDs("imap.Mark", name)
+		return "", nil // Mark asks again, with care
 	}
 	t.stood(migrate.Ref(name), at)
 	return migrate.Mark(at.String()), nil

@@ -46,10 +46,25 @@ func (t *Target) Mark(ctx context.Context, ref migrate.Ref) (migrate.Mark, error
 	}
 	at := place{uint32(numbers["UIDVALIDITY"]), uint32(numbers["UIDNEXT"])}
 	if at.uidValidity == 0 || at.uid == 0 {
-		return "", noUIDs("imap.Mark", string(ref))
+		if at, err = c.numbered(ctx, string(ref)); err != nil {
+			return "", err
+		}
 	}
 	t.stood(ref, at)
 	return migrate.Mark(at.String()), nil
+}
+
+// numbered opens a folder of which STATUS tells no UIDs: a server that was killed while it
+// made the folder numbers it only then.
+func (c *Conn) numbered(ctx context.Context, name string) (place, error) {
+	sel, err := c.examine(ctx, name)
+	if err == nil {
+		err = c.unselect(ctx)
+	}
+	if err == nil && sel.uidNext == 0 {
+		err = noUIDs("imap.Mark", name)
+	}
+	return place{sel.uidValidity, sel.uidNext}, err
 }
 
 // Count returns how many messages the folder holds.
