@@ -66,6 +66,12 @@ func (a Account) Fill(t testing.TB, folders []migratetest.Folder) {
 
 func fill(t testing.TB, c *imapclient.Client, name string, m migratetest.Message) {
 	t.Helper()
+	must(t, appendMessage(t, c, name, m))
+}
+
+// appendMessage returns the server's refusal, if it refuses.
+func appendMessage(t testing.TB, c *imapclient.Client, name string, m migratetest.Message) error {
+	t.Helper()
 	options := &imap.AppendOptions{Time: m.Received}
 	for _, f := range m.Flags {
 		options.Flags = append(options.Flags, imap.Flag(f))
@@ -75,7 +81,7 @@ func fill(t testing.TB, c *imapclient.Client, name string, m migratetest.Message
 	must(t, err)
 	must(t, command.Close())
 	_, err = command.Wait()
-	must(t, err)
+	return err
 }
 
 func delimiter(t testing.TB, c *imapclient.Client) string {

@@ -29,16 +29,7 @@ func (a Account) Offer(t testing.TB, folder migratetest.Folder) (refused map[int
 	}
 	refused = map[int]string{}
 	for i, m := range folder.Messages {
-		options := &imap.AppendOptions{Time: m.Received}
-		for _, f := range m.Flags {
-			options.Flags = append(options.Flags, imap.Flag(f))
-		}
-		command := c.Append(name, int64(len(m.Body)), options)
-		_, err := command.Write([]byte(m.Body))
-		must(t, err)
-		must(t, command.Close())
-		_, err = command.Wait()
-		if words := serverWords(t, err); words != "" {
+		if words := serverWords(t, appendMessage(t, c, name, m)); words != "" {
 			refused[i] = words
 		}
 	}
