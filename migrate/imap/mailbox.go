@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -113,23 +114,35 @@ func (c *Conn) status(ctx context.Context, name, items string) (map[string]uint6
 		}
 	}
 	numbers := map[string]uint64{}
+	ask := statusOf(name, items, numbers)
+	s, err := c.do(ctx, ask.op, ask.handle, ask.parts...)
+	if err == nil {
+		err = statusRefused(name, s)
+	}
+	return numbers, err
+}
+
+// statusOf is the command that asks for numbers of a mailbox, which it notes.
+func statusOf(name, items string, numbers map[string]uint64) sending {
 	handle := func(r reply) error {
 		if r.name != "STATUS" {
 			return nil
 		}
 		_, found, err := r.lex.statusLine()
-		for key, n := range found {
-			numbers[key] = n
-		}
+		maps.Copy(numbers, found)
 		return err
 	}
-	s, err := c.do(ctx, "imap.Status", handle, raw("STATUS "), astring(name), raw(" ("+items+")"))
-	if err == nil && !s.ok() {
-		e := refused("imap.Status", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("ask for the status of folder %q: %w", name, s)
-		err = e
+	return sending{"imap.Status", handle, []part{raw("STATUS "), astring(name), raw(" (" + items + ")")}}
+}
+
+// statusRefused makes the error of a STATUS that was answered with NO or BAD; nil if not.
+func statusRefused(name string, s status) error {
+	if s.ok() {
+		return nil
 	}
-	return numbers, err
+	e := refused("imap.Status", s, migrate.OneMailbox, migrate.Later)
+	e.Err = fmt.Errorf("ask for the status of folder %q: %w", name, s)
+	return e
 }
 
 // statusLine reads the name and the numbers of a STATUS response.

@@ -2,7 +2,6 @@ package imap
 
 import (
 	"context"
-	"fmt"
 
 	"reforest/migrate"
 )
@@ -111,7 +110,7 @@ func (t *Target) settleIn(ctx context.Context, c *Conn, want []migrate.Wanted, s
 		}
 		if !w.Container {
 			numbers := map[string]uint64{}
-			sends = append(sends, statusOf(at.name, numbers))
+			sends = append(sends, statusOf(at.name, markItems, numbers))
 			takes = append(takes, func(s status) (err error) {
 				puts[i].Mark, err = t.marked(at.name, s, numbers)
 				return err
@@ -133,27 +132,10 @@ func (t *Target) settleIn(ctx context.Context, c *Conn, want []migrate.Wanted, s
 	return puts, nil
 }
 
-// statusOf asks where a mailbox stands.
-func statusOf(name string, numbers map[string]uint64) sending {
-	handle := func(r reply) error {
-		if r.name != "STATUS" {
-			return nil
-		}
-		_, found, err := r.lex.statusLine()
-		for key, n := range found {
-			numbers[key] = n
-		}
-		return err
-	}
-	return sending{"imap.Status", handle, []part{raw("STATUS "), astring(name), raw(" (UIDVALIDITY UIDNEXT)")}}
-}
-
-// marked makes a mark of the answer to STATUS.
+// marked makes a mark of the answer to STATUS; "" where that tells no UIDs.
 func (t *Target) marked(name string, s status, numbers map[string]uint64) (migrate.Mark, error) {
-	if !s.ok() {
-		e := refused("imap.Status", s, migrate.OneMailbox, migrate.Later)
-		e.Err = fmt.Errorf("ask for the status of folder %q: %w", name, s)
-		return "", e
+	if err := statusRefused(name, s); err != nil {
+		return "", err
 	}
 	at := place{uint32(numbers["UIDVALIDITY"]), uint32(numbers["UIDNEXT"])}
 	if at.uidValidity == 0 || at.uid == 0 {

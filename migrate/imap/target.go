@@ -33,6 +33,9 @@ func OpenTarget(ctx context.Context, config Config) (*Target, error) {
 	return &Target{session: s}, nil
 }
 
+// markItems is what a mark is made of.
+const markItems = "UIDVALIDITY UIDNEXT"
+
 // Mark returns the folder's UIDVALIDITY and UIDNEXT: whatever is written later has
 // a UID of at least that (RFC 9051 2.3.1.1).
 func (t *Target) Mark(ctx context.Context, ref migrate.Ref) (migrate.Mark, error) {
@@ -40,7 +43,7 @@ func (t *Target) Mark(ctx context.Context, ref migrate.Ref) (migrate.Mark, error
 	if err != nil {
 		return "", err
 	}
-	numbers, err := c.status(ctx, string(ref), "UIDVALIDITY UIDNEXT")
+	numbers, err := c.status(ctx, string(ref), markItems)
 	if err != nil {
 		return "", err
 	}
