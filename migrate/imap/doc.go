@@ -3,7 +3,9 @@
 // which streams messages of any size and uses what a server offers: LITERAL+
 // (RFC 7888), MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315), MOVE (RFC 6851), LIST-EXTENDED
 // (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), CONDSTORE and QRESYNC
-// (RFC 7162), ACL (RFC 4314), COMPRESS=DEFLATE (RFC 4978).
+// (RFC 7162), ACL (RFC 4314), METADATA (RFC 5464), QUOTA (RFC 9208), COMPRESS=DEFLATE
+// (RFC 4978). A mailbox is opened over TLS, with a password or an access token, or through
+// a command that is a connection already (Config.Tunnel), which is sent neither.
 //
 // # How messages are written
 //
